@@ -1,0 +1,61 @@
+/** Which page: the documented part of its Redis key, without the user. */
+export interface PageKey {
+  readonly userId: string;
+  /** What stands around the user id, e.g. `chat:history` and `50:0:9f2c…`: `chat:history:{user}:50:0:9f2c…`. */
+  readonly prefix: 'chat:history' | 'chat:search';
+  readonly suffix: string;
+}
+
+/** A finished response and the user's `seq` as read in the same statement as its rows. */
+export interface CachedPage {
+  readonly seq: bigint;
+  readonly body: Buffer;
+}
+
+/**
+ * What a look into the cache found.
+ *
+ * - `hit`: the stored page's `seq` is the one under the lease; it may be served.
+ * - `unleased`: nobody knows the current `seq`. `stored` tells whether a page is there. Renew the
+ *   lease with the `seq` from PostgreSQL, which also says whether that page is good again.
+ * - `miss`: no page, or one from before the current `seq` (`stale`).
+ * - `away`: the cache does not answer; read PostgreSQL and store nothing.
+ *
+ * `seenAt` is the cache's own clock, in ms, to be handed back to `renew` and `fill`.
+ */
+export type Lookup =
+  | { readonly kind: 'hit'; readonly body: Buffer }
+  | { readonly kind: 'unleased'; readonly stored: boolean; readonly seenAt: number }
+  | {
+      readonly kind: 'miss';
+      readonly stale: boolean;
+      readonly seq: bigint;
+      readonly seenAt: number;
+    }
+  | { readonly kind: 'away' };
+
+/**
+ * Finished pages that cannot be stale (docs/decisions: pages under a lease). A page describes itself
+ * by its `seq`; one small key per user, `chat:seq:{user}`, says which `seq` is current, for
+ * `leaseMs`. Nothing is ever deleted to invalidate.
+ */
+export interface PageCache {
+  /** One round trip. A hit does not prolong the lease. */
+  look(key: PageKey): Promise<Lookup>;
+  /**
+   * A reader that found no lease sets it to the `seq` it then read from PostgreSQL, never lowering
+   * it; refused when more than half a lease has passed since `seenAt`. Answers the stored page if it
+   * is good under the resulting lease.
+   */
+  renew(key: PageKey, seq: bigint, seenAt: number): Promise<Buffer | undefined>;
+  /**
+   * Stores a page for `ttlSeconds` if its `seq` is the current one; sets the lease as `renew` does.
+   * Refused when more than half a lease has passed since `seenAt`. True if stored.
+   */
+  fill(key: PageKey, page: CachedPage, seenAt: number, ttlSeconds: number): Promise<boolean>;
+  /**
+   * Called by a write, after its commit and before its acknowledgement: the lease becomes the maximum
+   * of what it was and `seq`, and lives `leaseMs` from now. Never throws.
+   */
+  advance(userId: string, seq: bigint): Promise<void>;
+}

@@ -1,0 +1,27 @@
+import { type Logger, pino } from 'pino';
+
+export type { Logger };
+
+/**
+ * The process's log: JSON lines on stdout. Message texts and secrets never get here by rule;
+ * the redaction below is the second line of defence, for objects logged whole.
+ */
+export function createLogger(level: string): Logger {
+  return pino({
+    level,
+    base: null,
+    redact: {
+      paths: [
+        'authorization',
+        '*.authorization',
+        '*.headers.authorization',
+        '*.message.message',
+        '*.response',
+        '*.apiKey',
+        '*.password',
+        '*.accessToken',
+      ],
+      censor: '[redacted]',
+    },
+  });
+}
