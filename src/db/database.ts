@@ -1,0 +1,221 @@
+import { type SQLWrapper, sql } from 'drizzle-orm';
+import { drizzle, type PgRemoteDatabase } from 'drizzle-orm/pg-proxy';
+import { Pool } from 'tarn';
+import { unavailable } from '../errors.ts';
+import { ConnectionLost, Lane, type Statement } from './lane.ts';
+
+export type QueryBuilder = PgRemoteDatabase<Record<string, never>>;
+
+/** A Drizzle query that has not been sent: a builder, or `db.execute(sql…)`. */
+interface Query<T> extends SQLWrapper {
+  execute(): Promise<T>;
+}
+
+type Results<Q extends readonly Query<unknown>[]> = {
+  -readonly [K in keyof Q]: Q[K] extends Query<infer T> ? T : never;
+};
+
+/** Whose rights a unit of work has: what PostgREST would put into `request.jwt.claims`. */
+export interface Claims {
+  readonly sub: string;
+  readonly email?: string | undefined;
+}
+
+export interface UnitOfWorkOptions {
+  /** Plans each statement for its values; for searches, where a generic plan is a wrong one. */
+  readonly customPlans?: boolean;
+}
+
+export interface Database {
+  /**
+   * The only way to a user's data: all queries in one transaction, sent at once, as role
+   * `authenticated` with the user's claims. Nothing of one user's is visible to another, also when a
+   * query forgets to ask. Rejects with SERVICE_UNAVAILABLE when PostgreSQL does not answer in time.
+   */
+  asUser<const Q extends readonly Query<unknown>[]>(
+    claims: Claims,
+    build: (db: QueryBuilder) => Q,
+    options?: UnitOfWorkOptions,
+  ): Promise<Results<Q>>;
+  /** As role `chatkeep_worker`, which sees the leases of running replies and no texts. */
+  asWorker<const Q extends readonly Query<unknown>[]>(
+    build: (db: QueryBuilder) => Q,
+  ): Promise<Results<Q>>;
+  /** Whether PostgreSQL answers. */
+  ping(): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+export interface DatabaseOptions {
+  readonly url: string;
+  /** Connections; default 10. */
+  readonly lanes?: number;
+  /** How long a unit of work may take in all, waiting for a lane included; default 3,000 ms. */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * PostgreSQL through lanes: a pool of connections of which each carries one unit of work at a time,
+ * and which are thrown away once they saw a connection-level error (docs/decisions).
+ */
+export function createDatabase(options: DatabaseOptions): Database {
+  const { lanes = 10, timeoutMs = 3000 } = options;
+  const { url, prepare } = poolerOptions(options.url);
+  const pool = new Pool<Lane>({
+    create: () => Lane.open({ url, prepare, connectTimeoutMs: timeoutMs }),
+    validate: (lane) => lane.isOpen,
+    destroy: (lane) => (lane.isOpen ? lane.close() : lane.destroy()),
+    min: 0,
+    max: lanes,
+    idleTimeoutMillis: 60_000,
+    acquireTimeoutMillis: timeoutMs,
+    createTimeoutMillis: timeoutMs,
+    // PostgreSQL away is an answer, not a reason to wait.
+    propagateCreateError: true,
+  });
+
+  async function unitOfWork<Q extends readonly Query<unknown>[]>(
+    role: string,
+    claims: Claims | undefined,
+    build: (db: QueryBuilder) => Q,
+    { customPlans = false }: UnitOfWorkOptions = {},
+  ): Promise<Results<Q>> {
+    const compiled = await compile(build);
+    const statements = [identity(role, claims, timeoutMs, customPlans), ...compiled.statements];
+    const [, ...rows] = await onLane(statements);
+    return compiled.finish(rows) as Promise<Results<Q>>;
+  }
+
+  async function onLane(statements: readonly Statement[]): Promise<unknown[][]> {
+    const deadline = Date.now() + timeoutMs;
+    const lane = await pool.acquire().promise.catch((error: unknown) => {
+      throw unavailable(error);
+    });
+    const timer = setTimeout(() => lane.destroy(), Math.max(1, deadline - Date.now()));
+    try {
+      return await lane.transaction(statements);
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+      lane.destroy();
+      throw unavailable(error);
+    } finally {
+      clearTimeout(timer);
+      pool.release(lane);
+    }
+  }
+
+  return {
+    asUser: (claims, build, workOptions) => unitOfWork('authenticated', claims, build, workOptions),
+    asWorker: (build) => unitOfWork('chatkeep_worker', undefined, build),
+    async ping() {
+      const alive = onLane([{ sql: 'select 1', params: [], rows: 'arrays' }]);
+      return alive.then(
+        () => true,
+        () => false,
+      );
+    },
+    async close() {
+      await pool.destroy();
+    },
+  };
+}
+
+/** Role and claims for the rest of the transaction, in one statement. */
+function identity(
+  role: string,
+  claims: Claims | undefined,
+  timeoutMs: number,
+  customPlans: boolean,
+): Statement {
+  return {
+    sql: `select set_config('role', $1, true), set_config('request.jwt.claims', $2, true),
+      set_config('statement_timeout', $3, true), set_config('plan_cache_mode', $4, true)`,
+    params: [
+      role,
+      claims ? JSON.stringify({ ...claims, role, aud: role }) : '',
+      String(timeoutMs),
+      customPlans ? 'force_custom_plan' : 'auto',
+    ],
+    rows: 'arrays',
+  };
+}
+
+interface Compiled {
+  readonly statements: Statement[];
+  finish(rows: readonly unknown[][]): Promise<unknown[]>;
+}
+
+/**
+ * Lets Drizzle build all statements before a lane is taken, and map their rows once they are there.
+ * Drizzle hands a query to its driver some microtasks after `execute()`; here the driver only writes
+ * it down, one query after the other, so that order and completeness are certain before BEGIN is
+ * sent.
+ */
+async function compile(build: (db: QueryBuilder) => readonly Query<unknown>[]): Promise<Compiled> {
+  const statements: Statement[] = [];
+  const answers: ((rows: unknown[]) => void)[] = [];
+  let noted: () => void = () => {};
+  const db = drizzle((text, params, method) => {
+    statements.push({ sql: text, params, rows: method === 'execute' ? 'objects' : 'arrays' });
+    const answer = new Promise<{ rows: unknown[] }>((resolve) => {
+      answers.push((rows) => resolve({ rows }));
+    });
+    noted();
+    return answer;
+  });
+  const results: Promise<unknown>[] = [];
+  for (const query of build(db as QueryBuilder)) {
+    const note = new Promise<void>((resolve) => {
+      noted = resolve;
+    });
+    const result = query.execute();
+    results.push(result);
+    // A query that cannot be built rejects before it is noted.
+    await Promise.race([note, result]);
+  }
+  return {
+    statements,
+    finish(rows) {
+      answers.forEach((answer, i) => {
+        answer(rows[i] ?? []);
+      });
+      return Promise.all(results);
+    },
+  };
+}
+
+/**
+ * Behind a transaction pooler named statements do not work (PgBouncer, Supavisor). They are known by
+ * `pgbouncer=true` in the URL, as Prisma and Supabase write it, or by Supavisor's port.
+ */
+function poolerOptions(text: string): { url: string; prepare: boolean } {
+  const url = new URL(text);
+  const pooled = url.searchParams.get('pgbouncer') === 'true' || url.port === '6543';
+  // postgres.js would send what it does not know to the server as a setting.
+  url.searchParams.delete('pgbouncer');
+  return { url: url.href, prepare: !pooled };
+}
+
+// https://www.postgresql.org/docs/current/errcodes-appendix.html
+const RETRYABLE = new Set([
+  '25006', // read_only_sql_transaction: a standby, or a primary that ran out of disk
+  '40001', // serialization_failure
+  '40P01', // deadlock_detected
+  '53100', // disk_full
+  '53200', // out_of_memory
+  '53300', // too_many_connections
+  '57014', // query_canceled: our statement_timeout
+  '57P01', // admin_shutdown
+  '57P02', // crash_shutdown
+  '57P03', // cannot_connect_now
+]);
+
+function isUnavailable(error: unknown): boolean {
+  if (error instanceof ConnectionLost) return true;
+  const code = (error as { code?: unknown } | null)?.code;
+  if (typeof code !== 'string') return false;
+  // Class 08 is PostgreSQL's, CONNECTION_* postgres.js', E* Node's.
+  return RETRYABLE.has(code) || /^(08|CONNECT|E[A-Z]{3,})/.test(code);
+}
+
+export { sql };

@@ -1,0 +1,407 @@
+import { and, eq, getTableColumns, gt, inArray, lt, type SQL, sql } from 'drizzle-orm';
+import type { Claims, Database, QueryBuilder } from './database.ts';
+import {
+  chatCounters,
+  chatDeletions,
+  chatHistory,
+  chatReplyLeases,
+  type MessageRow,
+} from './schema.ts';
+
+export type { MessageRow };
+
+/** A place in the history; `createdAt` as PostgreSQL prints it, in microseconds. */
+export interface Position {
+  readonly createdAt: string;
+  readonly id: string;
+}
+
+export interface PageQuery {
+  readonly first: number;
+  readonly after?: Position | undefined;
+  readonly offset?: number | undefined;
+  readonly from?: Date | undefined;
+  readonly to?: Date | undefined;
+  readonly moods?: readonly MessageRow['mood'][] | undefined;
+  readonly hasPersonalityContext?: boolean | undefined;
+  /** Each has to occur in the message or in the response, whatever its case. */
+  readonly terms?: readonly string[] | undefined;
+}
+
+export interface Page {
+  /** The user's newest change, as read in the same statement as the rows. */
+  readonly seq: bigint;
+  readonly rows: readonly MessageRow[];
+  readonly hasNext: boolean;
+}
+
+export interface NewMessage {
+  readonly id: string;
+  readonly message: string;
+  readonly personalityContext: unknown;
+  readonly mood: MessageRow['mood'];
+  readonly moodScore: number;
+  /** The generation that will write the reply, and how long it may be silent. */
+  readonly token: string;
+  readonly leaseMs: number;
+}
+
+/** What became of a message under a client's id. */
+export type Stored =
+  | { readonly kind: 'created' | 'existing' | 'different'; readonly row: MessageRow }
+  | { readonly kind: 'deleted' };
+
+export interface ReplyOutcome {
+  readonly status: 'COMPLETE' | 'STOPPED' | 'FAILED';
+  readonly response: string;
+  readonly failure: string | null;
+}
+
+export interface RunningReply {
+  readonly userId: string;
+  readonly messageId: string;
+  readonly token: string;
+}
+
+const columns = getTableColumns(chatHistory);
+const ALL_MOODS = ['POSITIVE', 'NEUTRAL', 'NEGATIVE'] as const;
+const END: Position = { createdAt: 'infinity', id: 'ffffffff-ffff-ffff-ffff-ffffffffffff' };
+
+/** First statement of every change: see chatkeep.open_history() in drizzle/. */
+const openHistory = (db: QueryBuilder) => db.execute(sql`select chatkeep.open_history()`);
+
+const one = (userId: string, id: string) =>
+  and(eq(chatHistory.userId, userId), eq(chatHistory.id, id));
+
+const tombstone = (userId: string, id: string) =>
+  and(eq(chatDeletions.userId, userId), eq(chatDeletions.id, id));
+
+const leaseOf = (userId: string, id: string, token: string) =>
+  and(
+    eq(chatReplyLeases.userId, userId),
+    eq(chatReplyLeases.messageId, id),
+    eq(chatReplyLeases.token, token),
+  );
+
+const inMs = (ms: number) => sql<string>`clock_timestamp() + ${ms} * interval '1 millisecond'`;
+
+/** The statements over a user's messages. Every one runs as that user, under row level security. */
+export function createMessageStore(database: Database) {
+  return {
+    async page(claims: Claims, query: PageQuery): Promise<Page> {
+      const search = query.terms !== undefined;
+      const [found] = await database.asUser(
+        claims,
+        (db) => [pageStatement(db, claims.sub, query)],
+        { customPlans: search },
+      );
+      const rows = found.flatMap(({ row }) => (row === null ? [] : [row as MessageRow]));
+      return {
+        seq: found[0]?.seq ?? 0n,
+        rows: rows.slice(0, query.first),
+        hasNext: rows.length > query.first,
+      };
+    },
+
+    /** The number of the user's newest change; 0 for a history that was never written to. */
+    async seq(claims: Claims): Promise<bigint> {
+      const [rows] = await database.asUser(claims, (db) => [
+        db
+          .select({ seq: chatCounters.seq })
+          .from(chatCounters)
+          .where(eq(chatCounters.userId, claims.sub)),
+      ]);
+      return rows[0]?.seq ?? 0n;
+    },
+
+    async find(claims: Claims, id: string): Promise<MessageRow | undefined> {
+      const [rows] = await database.asUser(claims, (db) => [
+        db.select().from(chatHistory).where(one(claims.sub, id)),
+      ]);
+      return rows[0];
+    },
+
+    /** What stands under a client's id already, or undefined if the id is free. */
+    async claimed(claims: Claims, message: SentBody): Promise<Stored | undefined> {
+      const [existing, deleted] = await database.asUser(claims, (db) => [
+        existingStatement(db, claims.sub, message),
+        deletedStatement(db, claims.sub, message.id),
+      ]);
+      return stored(existing[0], deleted.length > 0);
+    },
+
+    /** Stores a message and its reply's lease, unless the id is taken: then tells what stands there. */
+    async insert(claims: Claims, message: NewMessage): Promise<Stored> {
+      const userId = claims.sub;
+      const [, created, existing, deleted] = await database.asUser(claims, (db) => [
+        openHistory(db),
+        db.execute(sql`
+          with created as (
+            insert into ${chatHistory}
+              (user_id, id, message, personality_context, mood, mood_score, status)
+            select ${userId}::uuid, ${message.id}::uuid, ${message.message},
+              ${contextParam(message)}::jsonb, ${message.mood}::chat_mood,
+              ${message.moodScore}::float8, 'PENDING'
+            where not exists (select from ${chatHistory} where ${one(userId, message.id)})
+              and not exists (select from ${chatDeletions} where ${tombstone(userId, message.id)})
+            returning user_id, id
+          )
+          insert into ${chatReplyLeases} (user_id, message_id, token, expires_at)
+          select user_id, id, ${message.token}::uuid, ${inMs(message.leaseMs)} from created
+          returning message_id`),
+        existingStatement(db, userId, message),
+        deletedStatement(db, userId, message.id),
+      ]);
+      const found = stored(existing[0], deleted.length > 0);
+      if (found === undefined) throw new Error('A message was neither stored nor found.');
+      if (found.kind !== 'deleted' && created.length > 0)
+        return { kind: 'created', row: found.row };
+      return found;
+    },
+
+    /** Notes the text so far; false when the generation has lost its lease. */
+    async progress(claims: Claims, id: string, token: string, response: string): Promise<boolean> {
+      const [rows] = await database.asUser(claims, (db) => [
+        db
+          .update(chatHistory)
+          .set({ response, status: 'STREAMING' })
+          .from(chatReplyLeases)
+          .where(and(one(claims.sub, id), leaseOf(claims.sub, id, token)))
+          .returning({ id: chatHistory.id }),
+      ]);
+      return rows.length > 0;
+    },
+
+    /** Ends a reply; undefined when the generation has lost its lease (ended or deleted elsewhere). */
+    async finish(
+      claims: Claims,
+      id: string,
+      token: string,
+      outcome: ReplyOutcome,
+    ): Promise<MessageRow | undefined> {
+      const [, rows] = await database.asUser(claims, (db) => [
+        openHistory(db),
+        db
+          .update(chatHistory)
+          .set(outcome)
+          .from(chatReplyLeases)
+          .where(and(one(claims.sub, id), leaseOf(claims.sub, id, token)))
+          .returning(columns),
+        db.delete(chatReplyLeases).where(leaseOf(claims.sub, id, token)),
+      ]);
+      return rows[0];
+    },
+
+    /**
+     * Ends a reply whose lease ran out, keeping the text so far. Undefined when it is not abandoned
+     * (any more).
+     */
+    async abandon(
+      claims: Claims,
+      reply: RunningReply,
+      outcome: Omit<ReplyOutcome, 'response'>,
+    ): Promise<MessageRow | undefined> {
+      const expired = lt(chatReplyLeases.expiresAt, sql`clock_timestamp()`);
+      const lease = and(leaseOf(claims.sub, reply.messageId, reply.token), expired);
+      const [, rows] = await database.asUser(claims, (db) => [
+        openHistory(db),
+        db
+          .update(chatHistory)
+          .set(outcome)
+          .from(chatReplyLeases)
+          .where(and(one(claims.sub, reply.messageId), lease))
+          .returning(columns),
+        db.delete(chatReplyLeases).where(lease),
+      ]);
+      return rows[0];
+    },
+
+    /** Starts over for a reply that FAILED or was STOPPED; undefined in any other state. */
+    async restart(
+      claims: Claims,
+      id: string,
+      token: string,
+      leaseMs: number,
+    ): Promise<MessageRow | undefined> {
+      const [, restarted, rows] = await database.asUser(claims, (db) => [
+        openHistory(db),
+        db.execute(sql`
+          with restarted as (
+            update ${chatHistory} set status = 'PENDING', response = '', failure = null
+            where ${one(claims.sub, id)} and status in ('FAILED', 'STOPPED')
+            returning user_id, id
+          )
+          insert into ${chatReplyLeases} (user_id, message_id, token, expires_at)
+          select user_id, id, ${token}::uuid, ${inMs(leaseMs)} from restarted
+          returning message_id`),
+        db.select().from(chatHistory).where(one(claims.sub, id)),
+      ]);
+      return restarted.length > 0 ? rows[0] : undefined;
+    },
+
+    /** Asks whoever writes this reply to stop; they see it with their next heartbeat. */
+    async requestStop(claims: Claims, id: string): Promise<void> {
+      await database.asUser(claims, (db) => [
+        db
+          .update(chatReplyLeases)
+          .set({ stopRequested: true })
+          .where(and(eq(chatReplyLeases.userId, claims.sub), eq(chatReplyLeases.messageId, id))),
+      ]);
+    },
+
+    /** Deletes a message and leaves a tombstone; answers the change's number. */
+    async delete(claims: Claims, id: string): Promise<bigint | undefined> {
+      const [, gone, tombstones] = await database.asUser(claims, (db) => [
+        openHistory(db),
+        db.delete(chatHistory).where(one(claims.sub, id)).returning({ id: chatHistory.id }),
+        db.select({ seq: chatDeletions.seq }).from(chatDeletions).where(tombstone(claims.sub, id)),
+      ]);
+      return gone.length > 0 ? tombstones[0]?.seq : undefined;
+    },
+
+    /** Messages whose reply ended after `seq`, in the order of their ends. */
+    async endedSince(claims: Claims, seq: bigint, limit: number): Promise<readonly MessageRow[]> {
+      const [rows] = await database.asUser(claims, (db) => [
+        db
+          .select()
+          .from(chatHistory)
+          .where(
+            and(
+              eq(chatHistory.userId, claims.sub),
+              gt(chatHistory.seq, seq),
+              gt(chatHistory.replySeq, seq),
+            ),
+          )
+          .orderBy(chatHistory.replySeq)
+          .limit(limit),
+      ]);
+      return rows;
+    },
+
+    /** The newest exchanges before a message that have a reply, newest first. */
+    async turnsBefore(claims: Claims, before: MessageRow, limit: number) {
+      const [rows] = await database.asUser(claims, (db) => [
+        db
+          .select({ message: chatHistory.message, response: chatHistory.response })
+          .from(chatHistory)
+          .where(
+            and(
+              eq(chatHistory.userId, claims.sub),
+              olderThan({ createdAt: before.createdAt, id: before.id }),
+              sql`${chatHistory.response} <> ''`,
+            ),
+          )
+          .orderBy(sql`${chatHistory.createdAt} desc, ${chatHistory.id} desc`)
+          .limit(limit),
+      ]);
+      return rows;
+    },
+
+    /**
+     * Keeps replies alive for another `leaseMs`. Answers those that still are this process', and
+     * which of them somebody asked to stop.
+     */
+    async beat(tokens: readonly string[], leaseMs: number) {
+      const [rows] = await database.asWorker((db) => [
+        db
+          .update(chatReplyLeases)
+          .set({ expiresAt: inMs(leaseMs) as unknown as string })
+          .where(inArray(chatReplyLeases.token, [...tokens]))
+          .returning({
+            token: chatReplyLeases.token,
+            stopRequested: chatReplyLeases.stopRequested,
+          }),
+      ]);
+      return rows;
+    },
+
+    /** Replies that nobody writes any more, of all users. */
+    async abandoned(limit: number): Promise<readonly RunningReply[]> {
+      const [rows] = await database.asWorker((db) => [
+        db
+          .select({
+            userId: chatReplyLeases.userId,
+            messageId: chatReplyLeases.messageId,
+            token: chatReplyLeases.token,
+          })
+          .from(chatReplyLeases)
+          .where(lt(chatReplyLeases.expiresAt, sql`clock_timestamp()`))
+          .limit(limit),
+      ]);
+      return rows;
+    },
+  };
+}
+
+export type MessageStore = ReturnType<typeof createMessageStore>;
+
+/** What makes a retry the same message. */
+type SentBody = Pick<NewMessage, 'id' | 'message' | 'personalityContext'>;
+
+const contextParam = ({ personalityContext }: Pick<NewMessage, 'personalityContext'>) =>
+  personalityContext === null ? null : JSON.stringify(personalityContext);
+
+function existingStatement(db: QueryBuilder, userId: string, body: SentBody) {
+  const same = sql<boolean>`${chatHistory.message} = ${body.message}
+    and ${chatHistory.personalityContext} is not distinct from ${contextParam(body)}::jsonb`;
+  return db.select({ row: columns, same }).from(chatHistory).where(one(userId, body.id));
+}
+
+function deletedStatement(db: QueryBuilder, userId: string, id: string) {
+  return db.select({ id: chatDeletions.id }).from(chatDeletions).where(tombstone(userId, id));
+}
+
+function stored(
+  found: { row: MessageRow; same: boolean } | undefined,
+  deleted: boolean,
+): Stored | undefined {
+  if (deleted) return { kind: 'deleted' };
+  return found && { kind: found.same ? 'existing' : 'different', row: found.row };
+}
+
+const olderThan = ({ createdAt, id }: Position): SQL =>
+  sql`(${chatHistory.createdAt}, ${chatHistory.id}) < (${createdAt}::timestamptz, ${id}::uuid)`;
+
+/**
+ * One page and the user's `seq` in one statement, of one shape whatever the filter: a part that is
+ * not given is given its widest value, so that the range on the index is always the same.
+ */
+function pageStatement(db: QueryBuilder, userId: string, query: PageQuery) {
+  const moods = `{${(query.moods ?? ALL_MOODS).join(',')}}`;
+  const flags =
+    query.hasPersonalityContext === undefined ? '{t,f}' : `{${query.hasPersonalityContext}}`;
+  const page = db
+    .select()
+    .from(chatHistory)
+    .where(
+      and(
+        eq(chatHistory.userId, userId),
+        sql`${chatHistory.createdAt} >= ${query.from?.toISOString() ?? '-infinity'}::timestamptz`,
+        sql`${chatHistory.createdAt} < ${query.to?.toISOString() ?? 'infinity'}::timestamptz`,
+        olderThan(query.after ?? END),
+        sql`${chatHistory.mood} = any(${moods}::chat_mood[])`,
+        sql`${chatHistory.hasPersonalityContext} = any(${flags}::boolean[])`,
+        ...(query.terms ?? []).map(contains),
+      ),
+    )
+    .orderBy(sql`${chatHistory.createdAt} desc, ${chatHistory.id} desc`)
+    .limit(query.first + 1)
+    .offset(query.offset ?? 0)
+    .as('page');
+  const row = Object.fromEntries(
+    Object.keys(columns).map((name) => [name, page[name as keyof typeof columns]]),
+  ) as { [K in keyof typeof columns]: (typeof page)[K] };
+  return db
+    .select({ seq: chatCounters.seq, row })
+    .from(chatCounters)
+    .leftJoinLateral(page, sql`true`)
+    .where(eq(chatCounters.userId, userId))
+    .orderBy(sql`${page.createdAt} desc, ${page.id} desc`);
+}
+
+function contains(term: string): SQL {
+  const pattern = `%${term.replace(/[\\%_]/g, '\\$&')}%`;
+  const folded = sql`chatkeep.fold(${pattern})`;
+  return sql`(chatkeep.fold(${chatHistory.message}) like ${folded}
+    or chatkeep.fold(${chatHistory.response}) like ${folded})`;
+}
