@@ -1,13 +1,16 @@
 import { z } from 'zod';
 
 const url = (...protocols: string[]) =>
-  z.string().refine((text) => {
-    try {
-      return protocols.includes(new URL(text).protocol);
-    } catch {
-      return false;
-    }
-  }, `has to be a URL that starts with ${protocols.map((p) => `${p}//`).join(' or ')}`);
+  z.string().refine(
+    (text) => {
+      try {
+        return protocols.includes(new URL(text).protocol);
+      } catch {
+        return false;
+      }
+    },
+    `has to be a URL that starts with ${protocols.map((p) => `${p}//`).join(' or ')}`,
+  );
 
 const wholeNumber = (min: number, max: number) =>
   z
@@ -61,11 +64,8 @@ export interface Env {
   readonly gemini:
     | { readonly apiKey: string; readonly model: string; readonly baseUrl: string | undefined }
     | undefined;
-  /** Whose tokens are accepted. */
-  readonly auth:
-    | { readonly kind: 'jwks'; readonly supabaseUrl: string }
-    | { readonly kind: 'secret'; readonly secret: string }
-    | { readonly kind: 'own' };
+  /** Whose tokens are accepted; with neither, the server keeps its own accounts. */
+  readonly supabase: { readonly url: string | undefined; readonly jwtSecret: string | undefined };
   readonly rateLimitPerMinute: number;
   readonly graphiql: boolean;
   readonly logLevel: (typeof LOG_LEVELS)[number];
@@ -106,11 +106,7 @@ export function readEnv(environment: NodeJS.ProcessEnv = process.env): Env {
     gemini: v.GEMINI_API_KEY
       ? { apiKey: v.GEMINI_API_KEY, model: v.GEMINI_MODEL, baseUrl: v.GEMINI_BASE_URL }
       : undefined,
-    auth: v.SUPABASE_URL
-      ? { kind: 'jwks', supabaseUrl: v.SUPABASE_URL }
-      : v.SUPABASE_JWT_SECRET
-        ? { kind: 'secret', secret: v.SUPABASE_JWT_SECRET }
-        : { kind: 'own' },
+    supabase: { url: v.SUPABASE_URL, jwtSecret: v.SUPABASE_JWT_SECRET },
     rateLimitPerMinute: v.RATE_LIMIT_PER_MINUTE,
     graphiql: v.GRAPHIQL ? v.GRAPHIQL === 'true' : v.NODE_ENV !== 'production',
     logLevel: v.LOG_LEVEL,
@@ -118,12 +114,7 @@ export function readEnv(environment: NodeJS.ProcessEnv = process.env): Env {
 }
 
 function contradictions(v: z.infer<typeof variables>): string[] {
-  const faults: string[] = [];
-  if (v.MIGRATION_DATABASE_URL && !v.DATABASE_URL) {
-    faults.push('MIGRATION_DATABASE_URL needs DATABASE_URL beside it');
-  }
-  if (v.SUPABASE_URL && v.SUPABASE_JWT_SECRET) {
-    faults.push('SUPABASE_JWT_SECRET cannot stand beside SUPABASE_URL: one kind of token only');
-  }
-  return faults;
+  return v.MIGRATION_DATABASE_URL && !v.DATABASE_URL
+    ? ['MIGRATION_DATABASE_URL needs DATABASE_URL beside it']
+    : [];
 }

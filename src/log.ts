@@ -6,7 +6,7 @@ export type { Logger };
  * The process's log: JSON lines on stdout. Message texts and secrets never get here by rule;
  * the redaction below is the second line of defence, for objects logged whole.
  */
-export function createLogger(level: string): Logger {
+export function createLog(level: string): Logger {
   return pino({
     level,
     base: null,

@@ -166,7 +166,15 @@ export function createMessageStore(database: Database) {
           .update(chatHistory)
           .set({ response, status: 'STREAMING' })
           .from(chatReplyLeases)
-          .where(and(one(claims.sub, id), leaseOf(claims.sub, id, token)))
+          .where(
+            and(
+              one(claims.sub, id),
+              // Waiting for finish() to commit, this statement looks again at the message, but not at
+              // the lease that finish() has deleted (READ COMMITTED, EvalPlanQual).
+              inArray(chatHistory.status, ['PENDING', 'STREAMING']),
+              leaseOf(claims.sub, id, token),
+            ),
+          )
           .returning({ id: chatHistory.id }),
       ]);
       return rows.length > 0;

@@ -1,0 +1,142 @@
+import { createMemoryCache } from './cache/memory.ts';
+import { createRedisCache } from './cache/redis.ts';
+import { createDatabase } from './db/database.ts';
+import { startEmbeddedPostgres } from './db/embedded/index.ts';
+import { createMessageStore } from './db/messages.ts';
+import { migrateDatabase } from './db/migrate.ts';
+import { createUserStore } from './db/users.ts';
+import type { Env } from './env.ts';
+import { createMemoryEvents } from './events/memory.ts';
+import { createRedisEvents } from './events/redis.ts';
+import { createSendLimiter } from './limits.ts';
+import type { Logger } from './log.ts';
+import { connectRedis } from './redis.ts';
+import { createGeminiWriter } from './replies/gemini.ts';
+import { createOfflineWriter } from './replies/offline.ts';
+import { createGraphiql } from './server/graphiql.ts';
+import { createGraphql } from './server/graphql.ts';
+import { createHttpServer, listen } from './server/http.ts';
+import { createMetrics } from './server/metrics.ts';
+import { serveWebSocket } from './server/websocket.ts';
+import { createAccounts } from './services/accounts.ts';
+import { createAnnouncer } from './services/changes.ts';
+import { createLive } from './services/live.ts';
+import { createReplies, type ReplyTiming } from './services/replying.ts';
+import { createSending } from './services/sending.ts';
+import { createOwnTokens, createSupabaseVerifier } from './services/tokens.ts';
+
+/** How long running replies may take to finish after SIGTERM. */
+const DRAIN_MS = 10_000;
+
+export interface Chatkeep {
+  readonly url: string;
+  /** For the start's few lines: which parts it works with. */
+  readonly parts: Readonly<Record<string, string>>;
+  /** Finishes running replies within ten seconds, closes sockets with 1001, then stops the parts. */
+  stop(): Promise<void>;
+}
+
+interface Options {
+  readonly log: Logger;
+  /** A first start takes a moment: what it is doing, for a person. */
+  readonly onProgress?: (line: string) => void;
+  readonly replyTiming?: Partial<ReplyTiming>;
+}
+
+/** Puts the product together: the only place that wires. */
+export async function startChatkeep(env: Env, options: Options): Promise<Chatkeep> {
+  const { log, onProgress = () => {} } = options;
+  const onStop: (() => unknown)[] = [];
+  const stop = async () => {
+    for (const stopPart of onStop.splice(0).reverse()) await stopPart();
+  };
+
+  try {
+    const embedded = env.database
+      ? undefined
+      : await startEmbeddedPostgres({ dataDir: env.dataDir, log, onProgress });
+    if (embedded) onStop.push(() => embedded.stop());
+    const { ownerUrl, url } = env.database ?? (embedded as NonNullable<typeof embedded>);
+    const { strongRole } = await migrateDatabase(ownerUrl, url);
+    if (strongRole) log.warn(strongRole);
+    const database = createDatabase({ url });
+    onStop.push(() => database.close());
+
+    const redis = env.redisUrl ? connectRedis(env.redisUrl, log) : undefined;
+    if (redis) onStop.push(() => redis.close());
+    const cache = redis ? createRedisCache(redis) : createMemoryCache();
+    const events = redis ? createRedisEvents(redis, log) : createMemoryEvents(log);
+    onStop.push(() => events.close());
+    const writer = env.gemini ? createGeminiWriter({ ...env.gemini, log }) : createOfflineWriter();
+
+    const isOwn = !env.supabase.url && !env.supabase.jwtSecret;
+    const ownTokens = isOwn ? await createOwnTokens(env.dataDir) : undefined;
+    const tokens = ownTokens ?? createSupabaseVerifier(env.supabase);
+
+    const messages = createMessageStore(database);
+    const announce = createAnnouncer(cache, events);
+    const timing = options.replyTiming ?? {};
+    const replies = createReplies({ messages, writer, events, announce, log, timing });
+    const limiter = createSendLimiter({
+      perMinute: env.rateLimitPerMinute,
+      ...(redis && { link: redis }),
+    });
+    const live = createLive({ messages, events, log });
+    onStop.push(() => live.close());
+    const services = {
+      messages,
+      sending: createSending({ messages, replies, limiter, announce }),
+      accounts: createAccounts({
+        users: createUserStore(database),
+        ...(ownTokens && { signer: ownTokens }),
+      }),
+      live,
+    };
+
+    const metrics = createMetrics();
+    const graphql = createGraphql({ services, tokens, cache, log, metrics, open: env.graphiql });
+    const server = createHttpServer({
+      graphql,
+      graphiql: env.graphiql ? createGraphiql() : undefined,
+      metrics,
+      readiness: async () => ({
+        postgres: (await database.ping()) ? 'up' : 'down',
+        redis: redis ? (redis.up ? 'up' : 'down') : 'none',
+      }),
+    });
+    const sockets = serveWebSocket(server, { graphql, tokens, log });
+    metrics.watch({
+      sockets: () => sockets.open,
+      subscriptions: () => live.subscribers,
+      runningReplies: () => replies.running,
+    });
+    const { port } = await listen(server, env.port, env.host);
+    onStop.push(async () => {
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeIdleConnections();
+      await replies.close(DRAIN_MS);
+      await sockets.close();
+      server.closeAllConnections();
+      await closed;
+    });
+
+    return {
+      url: `http://${urlHost(env.host)}:${port}`,
+      parts: {
+        database: embedded ? `embedded PostgreSQL in ${env.dataDir}` : 'PostgreSQL',
+        cache: redis ? 'Redis' : 'in this process',
+        replies: writer.name,
+        accounts: isOwn ? 'own guests' : 'Supabase',
+      },
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function urlHost(host: string): string {
+  if (host === '127.0.0.1' || host === '0.0.0.0' || host === '::') return 'localhost';
+  return host.includes(':') ? `[${host}]` : host;
+}

@@ -1,0 +1,39 @@
+import { startChatkeep } from './chatkeep.ts';
+import { EnvError, readEnv } from './env.ts';
+import { createLog } from './log.ts';
+
+const say = (line: string) => process.stdout.write(`${line}\n`);
+
+function fail(error: unknown): never {
+  const lines = error instanceof EnvError ? error.faults : [String((error as Error).message)];
+  for (const line of lines) process.stderr.write(`chatkeep: ${line}\n`);
+  process.exit(1);
+}
+
+async function main(): Promise<void> {
+  const env = readEnv();
+  const log = createLog(env.logLevel);
+  let stopping = false;
+  const starting = startChatkeep(env, { log, onProgress: (line) => say(`chatkeep: ${line}`) });
+
+  const stop = async (signal: string) => {
+    // Ctrl-C reaches us from the terminal and from npm; asking twice is not asking harder.
+    if (stopping) return;
+    stopping = true;
+    say(`chatkeep: stopping (${signal})`);
+    const chatkeep = await starting.catch(() => undefined);
+    await chatkeep?.stop();
+    process.exit(0);
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  process.on('unhandledRejection', (reason) => {
+    log.error({ err: (reason as Error | undefined)?.stack?.split('\n').slice(1) }, 'unhandled');
+  });
+
+  const { url, parts } = await starting;
+  say(`chatkeep: ${url}/graphql${env.graphiql ? ' (GraphiQL in a browser)' : ''}`);
+  for (const [part, what] of Object.entries(parts)) say(`chatkeep:   ${part}: ${what}`);
+}
+
+main().catch(fail);

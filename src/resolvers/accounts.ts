@@ -1,0 +1,8 @@
+import type { SignedIn, UserRow } from '../services/accounts.ts';
+import { type Context, signedIn } from './context.ts';
+
+export const viewer = (context: Context): Promise<UserRow> =>
+  context.services.accounts.viewer(signedIn(context));
+
+export const signInAsGuest = (context: Context): Promise<SignedIn> =>
+  context.services.accounts.signInAsGuest();

@@ -1,0 +1,67 @@
+import { type Connection, chatHistory, type Edge } from '../resolvers/pages.ts';
+import { builder } from './builder.ts';
+import { ChatMessage, Mood } from './message.ts';
+
+export const PageInfo = builder.objectRef<Connection['pageInfo']>('PageInfo').implement({
+  description: 'Where a page stands among the others.',
+  fields: (t) => ({
+    hasNextPage: t.exposeBoolean('hasNextPage', { description: 'Whether older ones follow.' }),
+    hasPreviousPage: t.exposeBoolean('hasPreviousPage', {
+      description: 'Whether this is not the first page.',
+    }),
+    startCursor: t.exposeString('startCursor', {
+      nullable: true,
+      description: 'The cursor of the first edge.',
+    }),
+    endCursor: t.exposeString('endCursor', {
+      nullable: true,
+      description: 'The cursor of the last edge: hand it back as after for the next page.',
+    }),
+  }),
+});
+
+const ChatEdge = builder.objectRef<Edge>('ChatEdge').implement({
+  description: 'An exchange in its place.',
+  fields: (t) => ({
+    cursor: t.exposeString('cursor', { description: 'Its place in the history; opaque.' }),
+    node: t.expose('node', { type: ChatMessage, description: 'The exchange.' }),
+  }),
+});
+
+const ChatConnection = builder.objectRef<Connection>('ChatConnection').implement({
+  description: 'A page of the history, newest first.',
+  fields: (t) => ({
+    edges: t.expose('edges', { type: [ChatEdge], description: 'The exchanges with cursors.' }),
+    nodes: t.expose('nodes', { type: [ChatMessage], description: 'The exchanges alone.' }),
+    pageInfo: t.expose('pageInfo', { type: PageInfo, description: 'Where the page stands.' }),
+  }),
+});
+
+export const ChatFilter = builder.inputType('ChatFilter', {
+  description: 'All given parts must hold.',
+  fields: (t) => ({
+    from: t.field({ type: 'DateTime', description: 'Created at this instant or later.' }),
+    to: t.field({ type: 'DateTime', description: 'Created before this instant.' }),
+    mood: t.field({ type: [Mood], description: 'Of one of these moods.' }),
+    hasPersonalityContext: t.boolean({
+      description: 'With, or without, a personalityContext.',
+    }),
+  }),
+});
+
+builder.queryField('chatHistory', (t) =>
+  t.field({
+    type: ChatConnection,
+    description: "The signed-in user's exchanges, newest first.",
+    args: {
+      first: t.arg.int({ defaultValue: 50, description: 'How many, 1 to 100.' }),
+      after: t.arg.string({ description: 'The cursor that the page starts after.' }),
+      offset: t.arg.int({
+        defaultValue: 0,
+        description: 'How many to skip, counted from the newest, or from after.',
+      }),
+      filter: t.arg({ type: ChatFilter, description: 'Which exchanges; all if not given.' }),
+    },
+    resolve: (_, args, context) => chatHistory(args, context),
+  }),
+);

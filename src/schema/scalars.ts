@@ -1,0 +1,18 @@
+import { GraphQLScalarType } from 'graphql';
+import { GraphQLDateTimeISO, GraphQLJSON } from 'graphql-scalars';
+import { builder } from './builder.ts';
+
+const dateTime = new GraphQLScalarType({
+  ...GraphQLDateTimeISO.toConfig(),
+  name: 'DateTime',
+  description: 'An instant in UTC as ISO 8601 writes it, e.g. 2026-11-22T12:00:00.000Z.',
+  specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc3339',
+});
+
+const json = new GraphQLScalarType({
+  ...GraphQLJSON.toConfig(),
+  description: 'A JSON value.',
+});
+
+builder.addScalarType('DateTime', dateTime);
+builder.addScalarType('JSON', json);

@@ -1,0 +1,114 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createRequire } from 'node:module';
+import { dirname, extname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+
+const own = fileURLToPath(new URL('../../web/graphiql/', import.meta.url));
+const graphqlWs = join(dirname(createRequire(import.meta.url).resolve('graphql-ws')), '.');
+
+const TYPES: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+};
+
+// Nothing is loaded from another host. Monaco styles its lines inline, and GraphiQL's fonts and icons
+// are data URLs.
+const POLICY = [
+  "default-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  'font-src data:',
+  'img-src data:',
+  "connect-src 'self' ws: wss:",
+  "worker-src 'self' blob:",
+  "base-uri 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+interface File {
+  readonly type: string;
+  readonly body: Buffer;
+  readonly gzipped: Buffer;
+  readonly etag: string;
+}
+
+/** GraphiQL and all it needs, from this server's own files: `/graphiql/…`. */
+export function createGraphiql() {
+  const files = new Map<string, Promise<File | undefined>>();
+
+  async function load(name: string): Promise<File | undefined> {
+    const text = await read(name);
+    if (text === undefined) return undefined;
+    const body = Buffer.from(text);
+    const gzipped = await promisify(gzip)(body);
+    const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
+    return { type: TYPES[extname(name)] ?? 'text/plain', body, gzipped, etag };
+  }
+
+  return {
+    /** Answers a request for the file of that name, or with 404. */
+    async serve(name: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+      let loading = files.get(name);
+      if (!loading) {
+        loading = load(name);
+        if (KNOWN.test(name)) files.set(name, loading);
+      }
+      const file = await loading;
+      if (!file) {
+        response.writeHead(404).end();
+        return;
+      }
+      const headers = {
+        'content-type': file.type,
+        'cache-control': 'no-cache',
+        'content-security-policy': POLICY,
+        'x-content-type-options': 'nosniff',
+        vary: 'accept-encoding',
+        etag: file.etag,
+      };
+      if (request.headers['if-none-match'] === file.etag) {
+        response.writeHead(304, headers).end();
+        return;
+      }
+      const zipped = /\bgzip\b/.test(request.headers['accept-encoding'] ?? '');
+      const body = zipped ? file.gzipped : file.body;
+      const encoding = zipped ? { 'content-encoding': 'gzip' } : {};
+      response.writeHead(200, { ...headers, ...encoding, 'content-length': body.length });
+      response.end(request.method === 'HEAD' ? undefined : body);
+    },
+  };
+}
+
+const KNOWN =
+  /^(index\.html|page\.js|workers\.js|graphiql\.(js|css)|(editor|json|graphql)\.worker\.js|graphql-ws\/(client|common-\w+)\.js)$/;
+
+async function read(name: string): Promise<string | undefined> {
+  if (!KNOWN.test(name)) return undefined;
+  if (name.startsWith('graphql-ws/')) {
+    return readFile(join(graphqlWs, name.slice('graphql-ws/'.length)), 'utf8').catch(
+      () => undefined,
+    );
+  }
+  // The package's build of GraphiQL is nine megabytes of strings: loaded when somebody asks for it.
+  const bundle = await import('@graphql-yoga/render-graphiql/graphiql');
+  switch (name) {
+    case 'graphiql.js':
+      return bundle.js;
+    case 'graphiql.css':
+      return bundle.css;
+    case 'editor.worker.js':
+      return bundle.editorWorkerService;
+    case 'json.worker.js':
+      return bundle.jsonWorker;
+    case 'graphql.worker.js':
+      return bundle.graphqlWorker;
+    default:
+      return readFile(join(own, name), 'utf8');
+  }
+}
+
+export type Graphiql = ReturnType<typeof createGraphiql>;

@@ -1,0 +1,99 @@
+import { type DocumentNode, GraphQLError, visit } from 'graphql';
+import { createYoga, type Plugin } from 'graphql-yoga';
+import type { PageCache } from '../cache/cache.ts';
+import type { Logger } from '../log.ts';
+import type { Context, Services } from '../resolvers/context.ts';
+import { schema } from '../schema/index.ts';
+import type { TokenVerifier, Viewer } from '../services/tokens.ts';
+import { authenticate } from './authentication.ts';
+import { createErrorMask, useDocumentErrorCodes, useStatusCodes } from './errors.ts';
+import { useLimits } from './limits.ts';
+import type { Metrics } from './metrics.ts';
+import { useResponseCache } from './response-cache.ts';
+
+/** A request may be so large: 32,000 characters, each escaped as a surrogate pair, and 16 KiB. */
+export const MAX_BODY_BYTES = 1024 * 1024;
+
+export interface GraphqlParts {
+  readonly services: Services;
+  readonly tokens: TokenVerifier;
+  readonly cache: PageCache;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Introspection, and hints in error messages, for everybody. */
+  readonly open: boolean;
+}
+
+/** What a socket knows of its user since connection_init. */
+export interface SocketContext {
+  readonly socketViewer: Viewer | undefined;
+}
+
+const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+/** The GraphQL engine: one envelope for HTTP, SSE and WebSocket. */
+export function createGraphql({ services, tokens, cache, log, metrics, open }: GraphqlParts) {
+  return createYoga<Partial<SocketContext>, Context>({
+    schema,
+    context: async (initial): Promise<Context> => ({
+      services,
+      viewer:
+        'socketViewer' in initial
+          ? initial.socketViewer
+          : await authenticate(tokens, initial.request.headers.get('authorization')),
+    }),
+    maskedErrors: { maskError: createErrorMask(log) },
+    // Tokens come in a header that no other site can make a browser send, so that every site may ask.
+    cors: { origin: '*', credentials: false, maxAge: 86_400 },
+    maxRequestBodySize: MAX_BODY_BYTES,
+    multipart: false,
+    batching: false,
+    graphiql: false,
+    landingPage: false,
+    logging: silent,
+    plugins: [
+      metrics.plugin,
+      useLimits(),
+      useDocumentErrorCodes({ hints: open }),
+      !open && useIntrospectionForTheSignedIn(),
+      useResponseCache({ cache, messages: services.messages, schema }),
+      useStatusCodes(),
+      useStreamHeaders(),
+    ].filter((plugin) => plugin !== false) as Plugin[],
+  });
+}
+
+export type Graphql = ReturnType<typeof createGraphql>;
+
+function useIntrospectionForTheSignedIn(): Plugin<Context> {
+  return {
+    onExecute({ args, setResultAndStopExecution }) {
+      if (args.contextValue.viewer || !introspects(args.document)) return;
+      const error = new GraphQLError('Sign in to see the schema.', {
+        extensions: { code: 'UNAUTHENTICATED' },
+      });
+      setResultAndStopExecution({ errors: [error] });
+    },
+  };
+}
+
+function introspects(document: DocumentNode): boolean {
+  let found = false;
+  visit(document, {
+    Field({ name }) {
+      found ||= name.value === '__schema' || name.value === '__type';
+    },
+  });
+  return found;
+}
+
+/** Proxies must not hold back or cut a stream. */
+function useStreamHeaders(): Plugin {
+  return {
+    onResponse({ response }) {
+      if (!response.headers.get('content-type')?.startsWith('text/event-stream')) return;
+      response.headers.set('x-accel-buffering', 'no');
+      response.headers.set('cache-control', 'no-cache, no-transform');
+    },
+  };
+}

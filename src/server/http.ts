@@ -1,0 +1,113 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type Graphql, MAX_BODY_BYTES } from './graphql.ts';
+import type { Graphiql } from './graphiql.ts';
+import type { Metrics } from './metrics.ts';
+
+export interface Readiness {
+  readonly postgres: 'up' | 'down';
+  /** Redis being away is told, and no reason to take no requests. */
+  readonly redis: 'up' | 'down' | 'none';
+}
+
+interface Parts {
+  readonly graphql: Graphql;
+  readonly graphiql: Graphiql | undefined;
+  readonly metrics: Metrics;
+  readonly readiness: () => Promise<Readiness>;
+}
+
+/** The HTTP side of the contract's table of addresses. */
+export function createHttpServer({ graphql, graphiql, metrics, readiness }: Parts): Server {
+  return createServer((request, response) => {
+    route(request, response).catch(() => {
+      if (!response.headersSent) response.writeHead(500);
+      response.end();
+    });
+  });
+
+  async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+    if (pathname === '/graphql') {
+      if (graphiql && wantsPage(request)) return graphiql.serve('index.html', request, response);
+      const refusal = refuse(request);
+      if (refusal) return sendRefusal(response, refusal);
+      await graphql(request, response);
+      return;
+    }
+    if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, 405, '');
+    if (pathname === '/health') return send(response, 200, 'ok\n');
+    if (pathname === '/ready') {
+      const state = await readiness();
+      return send(response, state.postgres === 'up' ? 200 : 503, state);
+    }
+    if (pathname === '/metrics') {
+      return send(response, 200, await metrics.print(), metrics.contentType);
+    }
+    if (graphiql && pathname.startsWith('/graphiql/')) {
+      return graphiql.serve(pathname.slice('/graphiql/'.length), request, response);
+    }
+    if (graphiql && pathname === '/') {
+      response.writeHead(302, { location: '/graphql' }).end();
+      return;
+    }
+    return send(response, 404, 'Not found\n');
+  }
+}
+
+/** Resolves with the address once the server takes requests. */
+export function listen(server: Server, port: number, host: string): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve(server.address() as AddressInfo);
+    });
+  });
+}
+
+const wantsPage = ({ method, headers }: IncomingMessage) =>
+  (method === 'GET' || method === 'HEAD') && /\btext\/html\b/.test(headers.accept ?? '');
+
+interface Refusal {
+  readonly status: number;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** What is refused by its head alone, before a byte of its body is read. */
+function refuse({ method, headers }: IncomingMessage): Refusal | undefined {
+  if (method !== 'POST') return undefined;
+  // Forms and plain text are what other sites can make a browser send.
+  if (!/^application\/(graphql\+)?json\b/i.test(headers['content-type'] ?? '')) {
+    return {
+      status: 415,
+      code: 'BAD_USER_INPUT',
+      message: 'Send application/json.',
+    };
+  }
+  if (Number(headers['content-length'] ?? 0) > MAX_BODY_BYTES) {
+    return {
+      status: 413,
+      code: 'QUERY_TOO_COMPLEX',
+      message: `A request may have ${MAX_BODY_BYTES} bytes.`,
+    };
+  }
+  return undefined;
+}
+
+function sendRefusal(response: ServerResponse, { status, code, message }: Refusal): void {
+  // The rest of the body is not read: the connection ends with this answer.
+  response.setHeader('connection', 'close');
+  response.setHeader('access-control-allow-origin', '*');
+  send(response, status, { errors: [{ message, extensions: { code } }] });
+}
+
+function send(response: ServerResponse, status: number, body: unknown, type?: string): void {
+  const isText = typeof body === 'string';
+  response.writeHead(status, {
+    'content-type': type ?? (isText ? 'text/plain; charset=utf-8' : 'application/json'),
+    'cache-control': 'no-store',
+  });
+  response.end(isText ? body : `${JSON.stringify(body)}\n`);
+}

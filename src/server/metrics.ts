@@ -1,0 +1,65 @@
+import type { Plugin } from 'graphql-yoga';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+interface Gauges {
+  readonly sockets: () => number;
+  readonly subscriptions: () => number;
+  readonly runningReplies: () => number;
+}
+
+/** What `/metrics` tells; labels are of our own making, never a user's. */
+export function createMetrics() {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const requests = new Counter({
+    name: 'chatkeep_http_requests_total',
+    help: 'Requests to /graphql, by status and what the page cache did.',
+    labelNames: ['status', 'cache'],
+    registers: [registry],
+  });
+  const duration = new Histogram({
+    name: 'chatkeep_http_request_duration_seconds',
+    help: 'How long a request to /graphql took, streams left out.',
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers: [registry],
+  });
+  const starts = new WeakMap<Request, number>();
+
+  const plugin: Plugin = {
+    onRequest({ request }) {
+      starts.set(request, performance.now());
+    },
+    onResponse({ request, response }) {
+      const cacheStatus = response.headers.get('cache-status') ?? '';
+      const cache = /hit|fwd=[\w-]+/.exec(cacheStatus)?.[0].replace('fwd=', '') ?? 'none';
+      requests.inc({ status: response.status, cache });
+      const start = starts.get(request);
+      if (start === undefined || /event-stream|multipart/.test(typeOf(response))) return;
+      duration.observe((performance.now() - start) / 1000);
+    },
+  };
+
+  return {
+    plugin,
+    contentType: registry.contentType,
+    print: (): Promise<string> => registry.metrics(),
+    watch({ sockets, subscriptions, runningReplies }: Gauges): void {
+      const gauge = (name: string, help: string, read: () => number) =>
+        new Gauge({
+          name,
+          help,
+          registers: [registry],
+          collect() {
+            this.set(read());
+          },
+        });
+      gauge('chatkeep_websockets', 'Open WebSockets.', sockets);
+      gauge('chatkeep_subscriptions', 'Running subscriptions.', subscriptions);
+      gauge('chatkeep_replies_running', 'Replies being written.', runningReplies);
+    },
+  };
+}
+
+const typeOf = (response: Response) => response.headers.get('content-type') ?? '';
+
+export type Metrics = ReturnType<typeof createMetrics>;

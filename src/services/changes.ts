@@ -1,0 +1,17 @@
+import type { PageCache } from '../cache/cache.ts';
+import type { Events } from '../events/events.ts';
+
+/** Tells the world that a user's history has reached `seq`. Never throws. */
+export type Announce = (userId: string, seq: bigint) => Promise<void>;
+
+/**
+ * After a change's commit and before its acknowledgement: first the lease moves, so that no page from
+ * before the change is served any more, then the event goes out, so that a device that heard of the
+ * change never reads a page from before it.
+ */
+export function createAnnouncer(cache: PageCache, events: Events): Announce {
+  return async (userId, seq) => {
+    await cache.advance(userId, seq);
+    events.publish(userId, { kind: 'changed', seq: String(seq) });
+  };
+}

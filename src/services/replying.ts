@@ -1,0 +1,271 @@
+import { randomUUID } from 'node:crypto';
+import type { Claims } from '../db/database.ts';
+import type { MessageRow, MessageStore, ReplyOutcome } from '../db/messages.ts';
+import { ExpectedError, notFound } from '../errors.ts';
+import type { Events } from '../events/events.ts';
+import type { Logger } from '../log.ts';
+import { ReplyFailed, type ReplyWriter } from '../replies/replies.ts';
+import type { Announce } from './changes.ts';
+
+/** All in ms. */
+export interface ReplyTiming {
+  /** How long a reply may be without a heartbeat before another process gives it up. */
+  readonly leaseMs: number;
+  readonly heartbeatMs: number;
+  /** How often abandoned replies are looked for. */
+  readonly sweepMs: number;
+  /** How often the text so far is stored. */
+  readonly progressMs: number;
+  /** How often a waiting request looks by itself, should an event be lost. */
+  readonly pollMs: number;
+}
+
+/** A dead process' reply ends after at most `leaseMs + sweepMs`: under a minute. */
+export const REPLY_TIMING: ReplyTiming = {
+  leaseMs: 30_000,
+  heartbeatMs: 5_000,
+  sweepMs: 10_000,
+  progressMs: 1_000,
+  pollMs: 2_000,
+};
+
+interface Parts {
+  readonly messages: MessageStore;
+  readonly writer: ReplyWriter;
+  readonly events: Events;
+  readonly announce: Announce;
+  readonly log: Logger;
+  readonly timing?: Partial<ReplyTiming>;
+}
+
+/** Why a generation was cut short. */
+type Interruption = 'stopped' | 'shutdown' | 'lost';
+
+interface Generation {
+  readonly viewer: Claims;
+  readonly messageId: string;
+  readonly token: string;
+  readonly controller: AbortController;
+  readonly done: Promise<void>;
+}
+
+// Turns that go along with a message are chosen from so many newest ones.
+const MAX_TURNS = 50;
+
+const isRunning = (row: MessageRow) => row.status === 'PENDING' || row.status === 'STREAMING';
+
+/**
+ * The replies this process writes. Each runs under a lease in PostgreSQL, kept by a heartbeat: who
+ * loses it can change nothing more, and a reply whose lease ran out is ended as FAILED by any process.
+ */
+export function createReplies(parts: Parts) {
+  const { messages, writer, events, announce, log } = parts;
+  const timing = { ...REPLY_TIMING, ...parts.timing };
+  const running = new Map<string, Generation>();
+  let closing = false;
+
+  const interrupt = (generation: Generation | undefined, reason: Interruption) =>
+    generation?.controller.abort(reason);
+
+  const heartbeat = setInterval(() => {
+    beat().catch((error: unknown) => log.warn({ code: codeOf(error) }, 'heartbeat failed'));
+  }, timing.heartbeatMs);
+  const sweeper = setInterval(() => {
+    sweep().catch((error: unknown) => log.warn({ code: codeOf(error) }, 'sweep failed'));
+  }, timing.sweepMs);
+
+  async function beat(): Promise<void> {
+    if (running.size === 0) return;
+    const beating = [...running.values()];
+    const tokens = beating.map(({ token }) => token);
+    const kept = new Map(
+      (await messages.beat(tokens, timing.leaseMs)).map((row) => [row.token, row.stopRequested]),
+    );
+    for (const generation of beating) {
+      const stopRequested = kept.get(generation.token);
+      if (stopRequested === undefined) interrupt(generation, 'lost');
+      if (stopRequested) interrupt(generation, 'stopped');
+    }
+  }
+
+  async function sweep(): Promise<void> {
+    for (const reply of await messages.abandoned(100)) {
+      const row = await messages.abandon({ sub: reply.userId }, reply, {
+        status: 'FAILED',
+        failure: 'The server that wrote this reply went away. Try again.',
+      });
+      if (row) await announce(row.userId, row.seq);
+    }
+  }
+
+  async function generate(
+    viewer: Claims,
+    row: MessageRow,
+    { token, signal }: { token: string; signal: AbortSignal },
+  ): Promise<void> {
+    const text = createTextSoFar();
+    let storing = false;
+    const progress = setInterval(async () => {
+      // One at a time, so that a text never replaces a longer one.
+      if (storing || !text.isNew()) return;
+      storing = true;
+      try {
+        await messages.progress(viewer, row.id, token, text.take());
+      } catch (error) {
+        log.warn({ code: codeOf(error) }, 'progress of a reply was not stored');
+      } finally {
+        storing = false;
+      }
+    }, timing.progressMs);
+    let outcome: Omit<ReplyOutcome, 'response'>;
+    try {
+      outcome = await write(viewer, row, text.add, signal);
+    } catch (error) {
+      outcome = explain(error, signal);
+    } finally {
+      clearInterval(progress);
+    }
+    if (signal.reason === 'lost') return;
+    const finished = await finish(viewer, row.id, token, { ...outcome, response: text.take() });
+    if (finished) await announce(viewer.sub, finished.seq);
+  }
+
+  async function write(
+    viewer: Claims,
+    row: MessageRow,
+    add: (piece: string) => void,
+    signal: AbortSignal,
+  ): Promise<Omit<ReplyOutcome, 'response'>> {
+    const turns = await messages.turnsBefore(viewer, row, MAX_TURNS);
+    signal.throwIfAborted();
+    const { message, personalityContext } = row;
+    const pieces = writer.write({ message, personalityContext, turns: turns.reverse() }, signal);
+    for (;;) {
+      const next = await pieces.next();
+      if (next.done) {
+        const cut = next.value === 'length' && 'The reply reached the longest the model can write.';
+        return { status: 'COMPLETE', failure: cut || null };
+      }
+      add(next.value);
+    }
+  }
+
+  function explain(error: unknown, signal: AbortSignal): Omit<ReplyOutcome, 'response'> {
+    if (signal.reason === 'stopped') return { status: 'STOPPED', failure: null };
+    if (signal.reason === 'shutdown') {
+      return { status: 'FAILED', failure: 'The server was restarted. Try again.' };
+    }
+    if (error instanceof ReplyFailed) return { status: 'FAILED', failure: error.message };
+    log.error({ err: codeOf(error) }, 'a reply failed');
+    return { status: 'FAILED', failure: 'The reply could not be written. Try again.' };
+  }
+
+  /** PostgreSQL may be away for a while just now: the text is kept until it is back, or the lease lost. */
+  async function finish(viewer: Claims, id: string, token: string, outcome: ReplyOutcome) {
+    for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 2_000)) {
+      try {
+        return await messages.finish(viewer, id, token, outcome);
+      } catch (error) {
+        const retryable = error instanceof ExpectedError && error.code === 'SERVICE_UNAVAILABLE';
+        if (!retryable || closing) throw error;
+        await new Promise((resolve) => setTimeout(resolve, waitMs));
+      }
+    }
+  }
+
+  return {
+    /** A fresh token for the lease of a reply, to be stored with the message. */
+    newToken: (): string => randomUUID(),
+    leaseMs: timing.leaseMs,
+
+    /** Starts writing a reply. It goes on whether or not somebody waits for it. */
+    start(viewer: Claims, row: MessageRow, token: string): void {
+      const controller = new AbortController();
+      const { signal } = controller;
+      const stopListening = events.listen(viewer.sub, (hint) => {
+        if (hint.kind === 'stop' && hint.messageId === row.id) controller.abort('stopped');
+      });
+      const done = generate(viewer, row, { token, signal })
+        .catch((error: unknown) => log.error({ err: codeOf(error) }, 'a reply could not be ended'))
+        .finally(async () => {
+          running.delete(token);
+          (await stopListening)();
+        });
+      running.set(token, { viewer, messageId: row.id, token, controller, done });
+      if (closing) controller.abort('shutdown');
+    },
+
+    /** The message once its reply has ended, wherever it is being written. */
+    async ended(viewer: Claims, id: string): Promise<MessageRow> {
+      let wake: () => void = () => {};
+      const stopListening = await events.listen(viewer.sub, () => wake());
+      try {
+        for (;;) {
+          const woken = new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+          const row = await messages.find(viewer, id);
+          if (!row) throw notFound();
+          if (!isRunning(row)) return row;
+          await withTimeout(woken, timing.pollMs);
+        }
+      } finally {
+        stopListening();
+      }
+    },
+
+    /** Asks whichever process writes this reply to stop. */
+    async requestStop(viewer: Claims, id: string): Promise<void> {
+      await messages.requestStop(viewer, id);
+      events.publish(viewer.sub, { kind: 'stop', messageId: id });
+    },
+
+    get running(): number {
+      return running.size;
+    },
+
+    /** Lets running replies finish for `ms`, then ends them as FAILED with the text so far. */
+    async close(ms: number): Promise<void> {
+      clearInterval(sweeper);
+      const all = () => Promise.allSettled([...running.values()].map(({ done }) => done));
+      await withTimeout(all(), ms);
+      closing = true;
+      for (const generation of running.values()) interrupt(generation, 'shutdown');
+      await all();
+      clearInterval(heartbeat);
+    },
+  };
+}
+
+export type Replies = ReturnType<typeof createReplies>;
+
+/** The text of a reply, fit to be stored: without NUL, and without half a surrogate pair. */
+function createTextSoFar() {
+  let text = '';
+  let stored = '';
+  return {
+    add(piece: string): void {
+      text += piece.replaceAll('\0', '');
+    },
+    isNew: () => text !== stored,
+    take(): string {
+      stored = text;
+      return text.toWellFormed();
+    },
+  };
+}
+
+async function withTimeout(promise: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([promise, timeout]);
+  clearTimeout(timer);
+}
+
+/** What of an error may stand in a log: PostgreSQL's details can hold a message's text. */
+function codeOf(error: unknown): string {
+  const { name, code } = error as { name?: string; code?: string };
+  return code ?? name ?? 'unknown';
+}

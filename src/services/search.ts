@@ -1,0 +1,108 @@
+import type { Claims } from '../db/database.ts';
+import type { MessageRow, MessageStore, Page, Position } from '../db/messages.ts';
+import { badInput } from '../errors.ts';
+import { type ChatFilter, checkFilter, checkFirst } from './history.ts';
+import { checkText } from './input.ts';
+
+export interface SearchRequest {
+  readonly query: string;
+  readonly filter?: ChatFilter | null | undefined;
+  readonly first?: number | null | undefined;
+  readonly after?: Position | undefined;
+}
+
+export interface Highlight {
+  readonly field: 'MESSAGE' | 'RESPONSE';
+  /** UTF-16 code units, as `slice(start, end)` counts. */
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface SearchPage extends Page {
+  readonly highlights: (row: MessageRow) => Highlight[];
+}
+
+const MAX_QUERY = 200;
+
+/** At most so many a field: one letter can stand ten thousand times in a text. */
+const MAX_HIGHLIGHTS = 200;
+
+/** The exchanges that hold every word and every quoted phrase of the query, newest first. */
+export async function searchPage(
+  messages: MessageStore,
+  viewer: Claims,
+  { query, filter, first, after }: SearchRequest,
+): Promise<SearchPage> {
+  const terms = searchTerms(checkText('query', query, MAX_QUERY));
+  if (terms.length === 0) throw badInput('query', 'There is no word to search for.');
+  const page = await messages.page(viewer, {
+    first: checkFirst(first ?? 20),
+    after,
+    terms,
+    ...checkFilter(filter),
+  });
+  return {
+    ...page,
+    highlights: (row) => [
+      ...highlight('MESSAGE', row.message, terms),
+      ...highlight('RESPONSE', row.response, terms),
+    ],
+  };
+}
+
+/** Words, and phrases between double quotes; a quote that is not closed runs to the end. */
+export function searchTerms(query: string): string[] {
+  const terms = new Set<string>();
+  for (const [word, phrase] of query.matchAll(/"([^"]*)"?|[^\s"]+/g)) {
+    const term = phrase ?? word;
+    if (term.trim() !== '') terms.add(term);
+  }
+  return [...terms];
+}
+
+function highlight(field: Highlight['field'], text: string, terms: readonly string[]): Highlight[] {
+  const { folded, origin } = fold(text);
+  const found: { start: number; end: number }[] = [];
+  for (const term of terms) {
+    const needle = fold(term).folded;
+    let at = folded.indexOf(needle);
+    for (let n = 0; at !== -1 && n < MAX_HIGHLIGHTS; n += 1) {
+      found.push({ start: at, end: at + needle.length });
+      at = folded.indexOf(needle, at + needle.length);
+    }
+  }
+  found.sort((a, b) => a.start - b.start || b.end - a.end);
+  const merged: { start: number; end: number }[] = [];
+  for (const range of found) {
+    const last = merged.at(-1);
+    if (last && range.start < last.end) last.end = Math.max(last.end, range.end);
+    else merged.push({ ...range });
+  }
+  return merged
+    .slice(0, MAX_HIGHLIGHTS)
+    .map(({ start, end }) => ({ field, start: origin(start), end: origin(end) }));
+}
+
+/**
+ * The text as chatkeep.fold() in drizzle/ compares it, and where a place in it stands in the original.
+ * Only İ becomes longer when it is lowered (Unicode's SpecialCasing.txt), so the same length means
+ * the same places.
+ */
+function fold(text: string): { folded: string; origin: (index: number) => number } {
+  const folded = text.toLowerCase().replaceAll('ς', 'σ');
+  if (folded.length === text.length) return { folded, origin: (index) => index };
+  const origins: number[] = [];
+  let at = 0;
+  for (const character of text) {
+    for (let i = 0; i < character.toLowerCase().length; i += 1) {
+      origins.push(at + Math.min(i, character.length - 1));
+    }
+    at += character.length;
+  }
+  // The end of a range that stops inside of an İ is the end of that İ.
+  const origin = (index: number) => {
+    const here = origins[index] ?? text.length;
+    return index > 0 && origins[index - 1] === here ? here + 1 : here;
+  };
+  return { folded, origin };
+}

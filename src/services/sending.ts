@@ -1,0 +1,128 @@
+import { v7 as uuidv7 } from 'uuid';
+import type { Claims } from '../db/database.ts';
+import type { MessageRow, MessageStore, Stored } from '../db/messages.ts';
+import { conflict, ExpectedError, notFound } from '../errors.ts';
+import type { SendLimiter } from '../limits.ts';
+import type { Announce } from './changes.ts';
+import { checkId, checkJsonObject, checkText } from './input.ts';
+import { moodOf } from './mood.ts';
+import type { Replies } from './replying.ts';
+
+export interface SendRequest {
+  readonly id?: string | null | undefined;
+  readonly message: string;
+  readonly personalityContext?: unknown;
+  readonly awaitReply?: boolean | null | undefined;
+}
+
+interface Parts {
+  readonly messages: MessageStore;
+  readonly replies: Replies;
+  readonly limiter: SendLimiter;
+  readonly announce: Announce;
+}
+
+const MAX_MESSAGE = 32_000;
+
+/** What changes a history. Whatever is answered here is stored. */
+export function createSending({ messages, replies, limiter, announce }: Parts) {
+  async function takeTurn(viewer: Claims): Promise<void> {
+    const taken = await limiter.take(viewer.sub);
+    if (taken.ok) return;
+    const { retryAfterMs } = taken;
+    throw new ExpectedError('RATE_LIMITED', 'That was too many messages; wait a moment.', {
+      retryAfterMs,
+    });
+  }
+
+  async function answer(viewer: Claims, row: MessageRow, awaitReply: boolean): Promise<MessageRow> {
+    return awaitReply ? replies.ended(viewer, row.id) : row;
+  }
+
+  return {
+    /**
+     * Stores a message and has it answered. With an id that the client chose, sending it again gives
+     * the first result and stores nothing.
+     */
+    async send(viewer: Claims, request: SendRequest): Promise<MessageRow> {
+      const message = checkText('input.message', request.message, MAX_MESSAGE);
+      const personalityContext = checkJsonObject(
+        'input.personalityContext',
+        request.personalityContext,
+      );
+      const chosen = request.id ?? undefined;
+      const id = chosen === undefined ? uuidv7() : checkId('input.id', chosen);
+      const awaitReply = request.awaitReply ?? true;
+      const body = { id, message, personalityContext };
+
+      // Before the limiter: a retry is no new message and must not be refused.
+      const claimed = chosen === undefined ? undefined : await messages.claimed(viewer, body);
+      if (claimed) return answer(viewer, first(claimed), awaitReply);
+      await takeTurn(viewer);
+
+      const token = replies.newToken();
+      const { mood, score: moodScore } = moodOf(message);
+      const stored = await messages.insert(viewer, {
+        ...body,
+        mood,
+        moodScore,
+        token,
+        leaseMs: replies.leaseMs,
+      });
+      const row = first(stored);
+      if (stored.kind === 'created') {
+        await announce(viewer.sub, row.seq);
+        replies.start(viewer, row, token);
+      }
+      return answer(viewer, row, awaitReply);
+    },
+
+    /** Keeps what has come so far of a running reply. */
+    async stop(viewer: Claims, givenId: string): Promise<MessageRow> {
+      const id = checkId('id', givenId);
+      const row = await messages.find(viewer, id);
+      if (!row) throw notFound();
+      if (row.status === 'STOPPED') return row;
+      if (row.status === 'COMPLETE' || row.status === 'FAILED') {
+        throw conflict('This reply has ended already.');
+      }
+      await replies.requestStop(viewer, id);
+      return replies.ended(viewer, id);
+    },
+
+    /** Has a reply that FAILED or was STOPPED written anew, and waits for it. */
+    async retry(viewer: Claims, givenId: string): Promise<MessageRow> {
+      const id = checkId('id', givenId);
+      const refusal = () => conflict('Only a reply that failed or was stopped can be retried.');
+      const row = await messages.find(viewer, id);
+      if (!row) throw notFound();
+      if (row.status !== 'FAILED' && row.status !== 'STOPPED') throw refusal();
+      await takeTurn(viewer);
+      const token = replies.newToken();
+      const restarted = await messages.restart(viewer, id, token, replies.leaseMs);
+      if (!restarted) throw refusal();
+      await announce(viewer.sub, restarted.seq);
+      replies.start(viewer, restarted, token);
+      return replies.ended(viewer, id);
+    },
+
+    /** Deletes an exchange for good; a reply that is being written stops. */
+    async delete(viewer: Claims, givenId: string): Promise<string> {
+      const id = checkId('id', givenId);
+      const seq = await messages.delete(viewer, id);
+      if (seq === undefined) throw notFound();
+      await announce(viewer.sub, seq);
+      await replies.requestStop(viewer, id);
+      return id;
+    },
+  };
+}
+
+export type Sending = ReturnType<typeof createSending>;
+
+/** The message under an id, if it is the one that was sent. */
+function first(stored: Stored): MessageRow {
+  if (stored.kind === 'deleted') throw conflict('The message with this id was deleted.');
+  if (stored.kind === 'different') throw conflict('Another message was sent with this id.');
+  return stored.row;
+}
