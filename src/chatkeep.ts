@@ -62,7 +62,7 @@ export async function startChatkeep(env: Env, options: Options): Promise<Chatkee
     const database = createDatabase({ url });
     onStop.push(() => database.close());
 
-    const redis = env.redisUrl ? connectRedis(env.redisUrl, log) : undefined;
+    const redis = env.redisUrl ? await connectRedis(env.redisUrl, log) : undefined;
     if (redis) onStop.push(() => redis.close());
     const cache = redis ? createRedisCache(redis) : createMemoryCache();
     const events = redis ? createRedisEvents(redis, log) : createMemoryEvents(log);

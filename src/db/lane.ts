@@ -84,6 +84,7 @@ export class Lane {
    * unknown whether it was stored).
    */
   async transaction(statements: readonly Statement[]): Promise<unknown[][]> {
+    if (!this.#open) throw new ConnectionLost();
     const lost = new Promise<undefined>((resolve) => {
       this.#lose = () => resolve(undefined);
     });

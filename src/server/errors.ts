@@ -20,8 +20,11 @@ export function createErrorMask(log: Logger) {
       return new GraphQLError(cause.message, { ...location, extensions });
     }
     if (cause instanceof GraphQLError) {
-      // The document's faults have a code by now: what is left is about arguments and variables.
-      const extensions = { code: 'BAD_USER_INPUT', ...cause.extensions };
+      // The document's faults have a code by now: what is left is about arguments and variables, or
+      // has a code of a library's own.
+      const known = CODES.has(String(cause.extensions['code']));
+      const code = known ? cause.extensions['code'] : 'BAD_USER_INPUT';
+      const extensions = { ...cause.extensions, code };
       return new GraphQLError(cause.message, { ...location, extensions });
     }
     const requestId = randomUUID();
@@ -32,6 +35,13 @@ export function createErrorMask(log: Logger) {
     });
   };
 }
+
+const CODES = new Set([
+  'UNAUTHENTICATED',
+  'QUERY_TOO_COMPLEX',
+  'GRAPHQL_PARSE_FAILED',
+  'GRAPHQL_VALIDATION_FAILED',
+]);
 
 function originOf(error: unknown): unknown {
   let origin = error;

@@ -52,13 +52,13 @@ export function createGraphql({ services, tokens, cache, log, metrics, open }: G
     landingPage: false,
     logging: silent,
     plugins: [
-      metrics.plugin,
       useLimits(),
       useDocumentErrorCodes({ hints: open }),
       !open && useIntrospectionForTheSignedIn(),
       useResponseCache({ cache, messages: services.messages, schema }),
       useStatusCodes(),
       useStreamHeaders(),
+      metrics.plugin,
     ].filter((plugin) => plugin !== false) as Plugin[],
   });
 }

@@ -11,7 +11,7 @@ export default class SummaryReporter implements Reporter {
     const count = (state: string) => tests.filter((test) => test.result().state === state).length;
     const broken = modules.filter((module) => module.state() === 'failed').length;
     const skipped = tests.filter((test) => test.result().state === 'skipped');
-    for (const test of skipped) print(`left out: ${nameOf(test)}`);
+    for (const test of skipped) print(`left out: ${nameOf(test).slice(0, 120)}`);
     if (process.env['CI'] && skipped.length > 0) process.exitCode = 1;
     const failed = count('failed') || broken;
     print(`${count('passed')} passed, ${failed} failed, ${skipped.length} skipped`);

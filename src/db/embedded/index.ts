@@ -89,8 +89,11 @@ class Keeper {
     await this.#watching;
     if (!this.#acquired) return;
     // The lock goes last: until it does, nobody can take over a server that is about to end.
-    await stopPostmaster(this.#cluster, this.#acquired.pid);
-    await this.#acquired.hold.release();
+    try {
+      await stopPostmaster(this.#cluster, this.#acquired.pid);
+    } finally {
+      await this.#acquired.hold.release();
+    }
   }
 
   async #watch(first: Acquired): Promise<void> {

@@ -1,0 +1,116 @@
+import type { RedisClient, RedisLink } from '../redis.ts';
+import type { PageCache, PageKey } from './cache.ts';
+
+interface Options {
+  readonly leaseMs?: number;
+}
+
+// A number is a string of digits here: Lua's own lose whole ones beyond 2^53.
+const PRELUDE = `
+local function newer(a, b)
+  if #a ~= #b then return #a > #b end
+  return a > b
+end
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+`;
+
+const LOOK = `${PRELUDE}
+local lease = redis.call('GET', KEYS[1])
+local seq = redis.call('HGET', KEYS[2], 'seq')
+if lease and lease == seq then return {redis.call('HGET', KEYS[2], 'body')} end
+return {lease or '', seq and 1 or 0, string.format('%.0f', now)}`;
+
+// What a reader read from PostgreSQL: sets a lease that is missing, raises one that is there, and
+// prolongs none. Too late, it says nothing: a lease that a write set meanwhile may have run out.
+const LEARN = `${PRELUDE}
+local seq, seenAt, leaseMs = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+if now - seenAt > leaseMs / 2 then return false end
+local lease = redis.call('GET', KEYS[1])
+if not lease then
+  redis.call('SET', KEYS[1], seq, 'PX', leaseMs)
+  lease = seq
+elseif newer(seq, lease) then
+  redis.call('SET', KEYS[1], seq, 'KEEPTTL')
+  lease = seq
+end
+`;
+
+const RENEW = `${LEARN}
+if redis.call('HGET', KEYS[2], 'seq') ~= lease then return false end
+return redis.call('HGET', KEYS[2], 'body')`;
+
+const FILL = `${LEARN}
+if lease ~= seq then return 0 end
+redis.call('HSET', KEYS[2], 'seq', seq, 'body', ARGV[4])
+redis.call('EXPIRE', KEYS[2], ARGV[5])
+return 1`;
+
+const ADVANCE = `${PRELUDE}
+local seq, lease = ARGV[1], redis.call('GET', KEYS[1])
+if lease and newer(lease, seq) then seq = lease end
+redis.call('SET', KEYS[1], seq, 'PX', ARGV[2])
+return 1`;
+
+type Script = (...args: (string | number | Buffer)[]) => Promise<unknown>;
+type Scripts = Record<'chatLookBuffer' | 'chatRenewBuffer' | 'chatFill' | 'chatAdvance', Script>;
+
+/** The cache that processes share; every operation is one script on one slot. */
+export function createRedisCache(link: RedisLink, { leaseMs = 5_000 }: Options = {}): PageCache {
+  const prepared = new WeakSet<RedisClient>();
+
+  function scripts(client: RedisClient): Scripts {
+    if (!prepared.has(client)) {
+      client.defineCommand('chatLook', { numberOfKeys: 2, lua: LOOK });
+      client.defineCommand('chatRenew', { numberOfKeys: 2, lua: RENEW });
+      client.defineCommand('chatFill', { numberOfKeys: 2, lua: FILL });
+      client.defineCommand('chatAdvance', { numberOfKeys: 1, lua: ADVANCE });
+      prepared.add(client);
+    }
+    return client as unknown as Scripts;
+  }
+
+  /** Undefined when Redis is away, or was, too short ago to trust a lease. */
+  async function ask<T>(command: (scripts: Scripts) => Promise<unknown>): Promise<T | undefined> {
+    if (!link.trustedFor(leaseMs)) return undefined;
+    return link.run((client) => command(scripts(client)) as Promise<T>).catch(() => undefined);
+  }
+
+  return {
+    async look(key) {
+      const found = await ask<[Buffer] | [Buffer, number, Buffer]>((run) =>
+        run.chatLookBuffer(...keysOf(key)),
+      );
+      if (found === undefined) return { kind: 'away' };
+      const [lease, stored, clock] = found;
+      if (clock === undefined) return { kind: 'hit', body: lease };
+      const seenAt = Number(clock);
+      if (lease.length === 0) return { kind: 'unleased', stored: stored === 1, seenAt };
+      return { kind: 'miss', stale: stored === 1, seq: BigInt(lease.toString()), seenAt };
+    },
+    async renew(key, seq, seenAt) {
+      const body = await ask<Buffer | null>((run) =>
+        run.chatRenewBuffer(...keysOf(key), String(seq), seenAt, leaseMs),
+      );
+      return body ?? undefined;
+    },
+    async fill(key, { seq, body }, seenAt, ttlSeconds) {
+      const stored = await ask<number | null>((run) =>
+        run.chatFill(...keysOf(key), String(seq), seenAt, leaseMs, body, ttlSeconds),
+      );
+      return stored === 1;
+    },
+    async advance(userId, seq) {
+      // Also while leases are not trusted yet: others do trust them. One that cannot be moved makes
+      // this process trust none until it must have run out.
+      await link
+        .run((client) => scripts(client).chatAdvance(leaseKey(userId), String(seq), leaseMs))
+        .catch(() => {});
+    },
+  };
+}
+
+const leaseKey = (userId: string) => `chat:seq:{${userId}}`;
+
+const keysOf = ({ prefix, userId, suffix }: PageKey) =>
+  [leaseKey(userId), `${prefix}:{${userId}}:${suffix}`] as const;

@@ -1,0 +1,18 @@
+/** What travels between processes is a hint that there is something to read, never the truth. */
+export type Hint =
+  /** The user's history has reached this number. */
+  | { readonly kind: 'changed'; readonly seq: string }
+  /** Whoever writes the reply to this message should stop. */
+  | { readonly kind: 'stop'; readonly messageId: string };
+
+export type HintListener = (hint: Hint) => void;
+
+export interface Events {
+  /** Never throws and waits for nothing. Listeners in this process hear it at once, Redis or not. */
+  publish(userId: string, hint: Hint): void;
+  /** Resolves once hints are sure to arrive (while Redis is away: at once); with the way to stop. */
+  listen(userId: string, listener: HintListener): Promise<() => void>;
+  /** Calls back when hints may have been lost: everybody should compare with PostgreSQL then. */
+  onGap(listener: () => void): () => void;
+  close(): Promise<void>;
+}

@@ -1,0 +1,56 @@
+import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
+import type { RedisLink } from './redis.ts';
+import { RedisAway } from './redis.ts';
+
+export type Taken = { readonly ok: true } | { readonly ok: false; readonly retryAfterMs: number };
+
+export interface SendLimiter {
+  /** Counts one new message of a user, if there is room for it. */
+  take(userId: string): Promise<Taken>;
+}
+
+interface Options {
+  readonly perMinute: number;
+  /** Counts over all processes; without, or while Redis is away, each process counts for itself. */
+  readonly link?: RedisLink;
+}
+
+const MINUTE_S = 60;
+
+/** The limit of new messages a user and minute. */
+export function createSendLimiter({ perMinute, link }: Options): SendLimiter {
+  const here = new RateLimiterMemory({ points: perMinute, duration: MINUTE_S });
+  let everywhere: RateLimiterRedis | undefined;
+
+  async function consume(key: string): Promise<void> {
+    if (link?.up) {
+      try {
+        await link.run((client) => {
+          everywhere ??= new RateLimiterRedis({
+            storeClient: client,
+            points: perMinute,
+            duration: MINUTE_S,
+            keyPrefix: 'chat:rate',
+          });
+          return everywhere.consume(key);
+        });
+        return;
+      } catch (error) {
+        if (!(error instanceof RedisAway)) throw error;
+      }
+    }
+    await here.consume(key);
+  }
+
+  return {
+    async take(userId) {
+      try {
+        await consume(`{${userId}}`);
+        return { ok: true };
+      } catch (error) {
+        if (!(error instanceof RateLimiterRes)) throw error;
+        return { ok: false, retryAfterMs: Math.max(1, error.msBeforeNext) };
+      }
+    },
+  };
+}
