@@ -1,0 +1,218 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Any, type Client, clientOf, HISTORY, SEARCH, send, signIn } from './kit/client.ts';
+import { type RedisServer, redisAvailable, startRedis } from './kit/redis.ts';
+import { startServer, type TestServer } from './kit/server.ts';
+
+/** The product on a real Redis, with two processes. */
+describe.runIf(redisAvailable)('with Redis', () => {
+  let redis: RedisServer;
+  let one: TestServer;
+  let two: TestServer;
+  let me: Client;
+  let meAtTwo: Client;
+
+  beforeEach(async () => {
+    redis = await startRedis('--appendonly', 'yes');
+    const env = { REDIS_URL: redis.url };
+    one = await startServer({ env });
+    two = await startServer({ env, beside: one });
+    me = await signIn(one);
+    meAtTwo = clientOf(two, me.token, me.userId);
+  });
+  afterEach(async () => {
+    await two.stop();
+    await one.stop();
+    await redis.stop();
+  });
+
+  const cacheStatus = async (client: Client, query = HISTORY, variables: object = {}) =>
+    (await client.ask(query, variables)).headers.get('cache-status');
+  const newest = async (client: Client): Promise<string> =>
+    (await client.data<Any>(HISTORY)).chatHistory.nodes[0]?.message;
+
+  it('keeps pages under the documented keys and lives', async () => {
+    await send(me, 'hello: *{}');
+    await me.data(HISTORY);
+    await me.data(HISTORY, { first: 20, offset: 5 });
+    await me.data(SEARCH, { query: 'hello: *{}', first: 7 });
+    const keys = await redis.client.keys('chat:*');
+    const user = `{${me.userId}}`;
+    const history = keys.filter((key) => key.startsWith(`chat:history:${user}:50:0`));
+    const offset = keys.filter((key) => key.startsWith(`chat:history:${user}:20:5`));
+    const search = keys.filter((key) => key.startsWith(`chat:search:${user}:`));
+    expect([history, offset, search].map((found) => found.length)).toEqual([1, 1, 1]);
+    expect(search[0]).toMatch(/^chat:search:\{[^}]+\}:[\w-]+:7:[\w-]+$/);
+    expect(await redis.client.ttl(history[0] as string)).toBeGreaterThan(86_400 - 60);
+    expect(await redis.client.ttl(search[0] as string)).toBeGreaterThan(3_600 - 60);
+    expect(await redis.client.ttl(search[0] as string)).toBeLessThanOrEqual(3_600);
+    expect(await redis.client.pttl(`chat:seq:${user}`)).toBeLessThanOrEqual(5_000);
+  });
+
+  it('says what it did, shares pages between processes, and shows no old one after a send', async () => {
+    await send(me, 'first');
+    expect(await cacheStatus(me)).toBe('chatkeep; fwd=uri-miss; stored');
+    expect(await cacheStatus(me)).toBe('chatkeep; hit');
+    expect(await cacheStatus(meAtTwo)).toBe('chatkeep; hit');
+    for (let i = 0; i < 20; i += 1) {
+      const [writer, reader] = i % 2 ? [me, meAtTwo] : [meAtTwo, me];
+      await send(writer, `message ${i}`);
+      expect(await newest(reader)).toBe(`message ${i}`);
+      expect(await newest(writer)).toBe(`message ${i}`);
+    }
+    const { id } = await send(me, 'to be deleted');
+    expect(await newest(meAtTwo)).toBe('to be deleted');
+    await me.data('mutation ($id: ID!) { deleteMessage(id: $id) }', { id });
+    expect(await newest(meAtTwo)).toBe('message 19');
+  });
+
+  it('takes the same variables in another order for the same page, and other ones for another', async () => {
+    await send(me, 'hello');
+    await me.data(HISTORY, { first: 5, offset: 0 });
+    expect(await cacheStatus(me, HISTORY, { offset: 0, first: 5 })).toBe('chatkeep; hit');
+    for (const other of [
+      { first: 6, offset: 0 },
+      { first: 5, filter: { mood: ['NEUTRAL'] } },
+    ]) {
+      expect(await cacheStatus(me, HISTORY, other)).toMatch(/fwd=uri-miss/);
+    }
+    expect(await cacheStatus(me, `${HISTORY} # another document`, { first: 5, offset: 0 })).toMatch(
+      /fwd/,
+    );
+  });
+
+  it('answers a hit with the very bytes and headers of the miss, in every media type', async () => {
+    await send(me, 'hello');
+    const raw = async (accept: string) => {
+      const response = await fetch(`${one.url}/graphql`, {
+        method: 'POST',
+        headers: {
+          accept,
+          'content-type': 'application/json',
+          authorization: `Bearer ${me.token}`,
+        },
+        body: JSON.stringify({ query: HISTORY }),
+      });
+      const {
+        date: _date,
+        'cache-status': status,
+        ...headers
+      } = Object.fromEntries(response.headers);
+      return { status, headers, http: response.status, body: await response.text() };
+    };
+    const miss = await raw('application/json');
+    for (const accept of ['application/json', 'application/graphql-response+json', '*/*']) {
+      const hit = await raw(accept);
+      expect(hit).toMatchObject({ status: 'chatkeep; hit', http: 200, body: miss.body });
+    }
+    expect((await raw('application/json')).headers).toEqual(miss.headers);
+  });
+
+  it('stores no page that holds a reply which has not ended, nor one that is not alone', async () => {
+    await send(me, 'hello');
+    expect(await cacheStatus(me, '{ chatHistory { nodes { id } } viewer { id } }')).toBe(
+      'chatkeep; fwd=bypass',
+    );
+    expect(await cacheStatus(me, '{ chatHistory(first: 0) { nodes { id } } }')).toMatch(
+      /fwd=uri-miss$/,
+    );
+    expect(await cacheStatus(clientOf(one), HISTORY)).toBe('chatkeep; fwd=bypass');
+    await send(me, 'a long message, so that the companion takes its time', { awaitReply: false });
+    expect(await cacheStatus(me)).not.toMatch(/stored|hit/);
+    expect(await cacheStatus(me, '{ viewer { id } }')).toBeNull();
+  });
+
+  it('asks Redis for no list of keys, whatever it does', async () => {
+    await redis.client.config('RESETSTAT');
+    for (let i = 0; i < 3; i += 1) {
+      await send(me, `hello ${i}`);
+      await me.data(HISTORY);
+      await me.data(SEARCH, { query: 'hello' });
+    }
+    const stats = await redis.client.info('commandstats');
+    expect(stats).toMatch(/cmdstat_evalsha/);
+    expect(stats).not.toMatch(/cmdstat_(scan|keys|flushall|flushdb|del|unlink)\b/);
+  });
+
+  it('shows a message to a device at another process', async () => {
+    const seen = fetch(`${two.url}/graphql`, {
+      method: 'POST',
+      headers: {
+        accept: 'text/event-stream',
+        'content-type': 'application/json',
+        authorization: `Bearer ${me.token}`,
+      },
+      body: JSON.stringify({ query: 'subscription { messageAdded { message status } }' }),
+    });
+    const { body } = await seen;
+    const reader = (body as ReadableStream<Uint8Array>).getReader();
+    await expect
+      .poll(async () =>
+        /chatkeep_subscriptions 1/.test(await (await fetch(`${two.url}/metrics`)).text()),
+      )
+      .toBe(true);
+    expect(await redis.client.pubsub('CHANNELS')).toContain(`chat:events:{${me.userId}}`);
+    await send(me, 'from one to two');
+    let text = '';
+    while (!text.includes('from one to two')) text += Buffer.from((await reader.read()).value ?? []).toString();
+    await reader.cancel();
+    await expect.poll(() => redis.client.pubsub('CHANNELS')).toEqual([]);
+  });
+
+  it('counts messages over all processes', async () => {
+    const env = { REDIS_URL: redis.url, RATE_LIMIT_PER_MINUTE: '2' };
+    const limited = await startServer({ env, beside: one });
+    const alsoLimited = await startServer({ env, beside: one });
+    const guest = await signIn(limited);
+    const there = clientOf(alsoLimited, guest.token);
+    await send(guest, 'one', { awaitReply: false });
+    await send(there, 'two', { awaitReply: false });
+    for (const client of [guest, there]) {
+      const refused = await client.ask<Any>(
+        'mutation { sendMessage(input: { message: "three" }) { message { id } } }',
+      );
+      expect(refused.errors?.[0]?.extensions.code).toBe('RATE_LIMITED');
+    }
+    await limited.stop();
+    await alsoLimited.stop();
+  });
+
+  it.each(['frozen', 'killed'] as const)(
+    'is slower and never wrong while Redis is %s, and well after',
+    async (how) => {
+      await send(me, 'before');
+      await me.data(HISTORY);
+      if (how === 'frozen') redis.freeze();
+      else await redis.kill();
+      for (let i = 0; i < 5; i += 1) {
+        const id = randomUUID();
+        await send(me, `during ${i}`, { id });
+        expect(await newest(me)).toBe(`during ${i}`);
+        await send(meAtTwo, `at two ${i}`);
+        expect(await newest(meAtTwo)).toBe(`at two ${i}`);
+      }
+      const ready = async () => (await fetch(`${one.url}/ready`)).json();
+      expect(await ready()).toEqual({ postgres: 'up', redis: 'down' });
+      if (how === 'frozen') redis.thaw();
+      else await redis.start();
+      await expect.poll(ready).toEqual({ postgres: 'up', redis: 'up' });
+      // Leases from before the outage may still stand there: nobody trusts them yet.
+      expect(await newest(me)).toBe('at two 4');
+      expect(await newest(meAtTwo)).toBe('at two 4');
+      await expect.poll(() => cacheStatus(me), { timeout: 15_000 }).toBe('chatkeep; hit');
+      await send(meAtTwo, 'after');
+      expect(await newest(me)).toBe('after');
+    },
+  );
+
+  it('starts without Redis, says so, and takes it up when it comes', async () => {
+    await redis.kill();
+    const late = await startServer({ env: { REDIS_URL: redis.url }, beside: one });
+    const guest = await signIn(late);
+    await send(guest, 'hello');
+    expect(await newest(guest)).toBe('hello');
+    await redis.start();
+    await expect.poll(() => cacheStatus(guest), { timeout: 15_000 }).toBe('chatkeep; hit');
+    await late.stop();
+  });
+});
