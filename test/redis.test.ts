@@ -154,7 +154,8 @@ describe.runIf(redisAvailable)('with Redis', () => {
     expect(await redis.client.pubsub('CHANNELS')).toContain(`chat:events:{${me.userId}}`);
     await send(me, 'from one to two');
     let text = '';
-    while (!text.includes('from one to two')) text += Buffer.from((await reader.read()).value ?? []).toString();
+    while (!text.includes('from one to two'))
+      text += Buffer.from((await reader.read()).value ?? []).toString();
     await reader.cancel();
     await expect.poll(() => redis.client.pubsub('CHANNELS')).toEqual([]);
   });

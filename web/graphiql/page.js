@@ -6,10 +6,11 @@ import { createClient } from '/graphiql/graphql-ws/client.js';
 
 const TOKEN = 'chatkeep:token';
 
-const WELCOME = `# Welcome to chatkeep. Press ▶ and choose an operation.
+const WELCOME = `# Welcome to chatkeep. Press ▶ and choose.
 #
-# 1. SignIn: this page then sends your token along by itself. To be somebody else, put
-#    {"authorization": "Bearer …"} into the Headers below.
+# 1. SignIn: from then on this page sends your token
+#    along by itself. To be somebody else, put
+#    {"authorization": "Bearer …"} into the Headers.
 mutation SignIn {
   signInAsGuest {
     accessToken
@@ -18,7 +19,8 @@ mutation SignIn {
   }
 }
 
-# 2. Send: open a second tab with Live first, and see it arrive there.
+# 2. Send: open a second tab with Live first, and see
+#    it arrive there.
 mutation Send {
   sendMessage(input: { message: "What a wonderful morning! Shall we plan the day?" }) {
     message { id response status mood createdAt }
@@ -33,7 +35,8 @@ query History {
   }
 }
 
-# 4. Search: every word has to occur; "two words" is a phrase.
+# 4. Search: every word has to occur, and a phrase
+#    between quotes as it stands.
 query Search {
   searchChats(query: "wonderful morning") {
     edges {
@@ -43,7 +46,8 @@ query Search {
   }
 }
 
-# 5. Live, over WebSocket: every exchange once its reply has ended.
+# 5. Live, over WebSocket: every exchange once its
+#    reply has ended.
 subscription Live {
   messageAdded { id message response status }
 }
@@ -97,7 +101,7 @@ function subscribe(params, options) {
 
 YogaGraphiQL.renderYogaGraphiQL(document.getElementById('root'), {
   title: 'chatkeep',
-  defaultQuery: WELCOME,
+  query: WELCOME,
   shouldPersistHeaders: false,
   fetcher: (params, options) =>
     isSubscription(params, options) ? subscribe(params, options) : post(params, options),
