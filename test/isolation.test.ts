@@ -41,12 +41,15 @@ afterAll(async () => {
 });
 
 /** A value for an argument; wherever an id or a cursor fits, the victim's. */
-function valueOf(name: string, type: GraphQLInputType): unknown {
-  if (isNonNullType(type)) return valueOf(name, type.ofType);
-  if (isListType(type)) return [valueOf(name, type.ofType)];
+function argumentFor(name: string, type: GraphQLInputType): unknown {
+  if (isNonNullType(type)) return argumentFor(name, type.ofType);
+  if (isListType(type)) return [argumentFor(name, type.ofType)];
   if (isInputObjectType(type)) {
     return Object.fromEntries(
-      Object.values(type.getFields()).map((field) => [field.name, valueOf(field.name, field.type)]),
+      Object.values(type.getFields()).map((field) => [
+        field.name,
+        argumentFor(field.name, field.type),
+      ]),
     );
   }
   const named = getNamedType(type).name;
@@ -79,7 +82,9 @@ function operation(
   const heads = args.map((arg) => `$${arg.name}: ${arg.type}`).join(', ');
   const passed = args.map((arg) => `${arg.name}: $${arg.name}`).join(', ');
   const document = `${kind} X${heads && `(${heads})`} { ${field.name}${passed && `(${passed})`}${selectionOf(field.type)} }`;
-  const variables = Object.fromEntries(args.map((arg) => [arg.name, valueOf(arg.name, arg.type)]));
+  const variables = Object.fromEntries(
+    args.map((arg) => [arg.name, argumentFor(arg.name, arg.type)]),
+  );
   return { document, variables };
 }
 

@@ -157,7 +157,7 @@ describe('when backends die', () => {
     const [rows] = await lane.transaction([
       { sql: 'select pg_backend_pid() as pid', params: [], rows: 'objects' },
     ]);
-    const { pid } = rows?.[0] as { pid: number };
+    const pid = (rows?.[0] as { pid: number } | undefined)?.pid ?? 0;
     const inFlight = lane.transaction([
       { sql: 'select pg_sleep($1)', params: ['10'], rows: 'arrays' },
       { sql: 'select pg_backend_pid()', params: [], rows: 'arrays' },

@@ -221,12 +221,9 @@ describe('the offline companion', () => {
     await expect(next).rejects.toBe('stopped');
   });
 
-  it('remembers what was said, without cutting a character in two', async () => {
-    const turns = [{ message: '👩‍👩‍👧'.repeat(60), response: 'x' }];
-    const { text } = await read(offline, ask('and now?', { turns }));
-    expect(text).toContain(`${'👩‍👩‍👧'.repeat(10)}`);
-    expect(text.isWellFormed()).toBe(true);
-    expect(text).not.toMatch(/\u200d(”|…)/);
+  it('quotes nothing of earlier turns, so that a search finds what was said only once', async () => {
+    const turns = [{ message: 'zanzibar', response: 'zanzibar' }];
+    expect((await read(offline, ask('and now?', { turns }))).text).not.toContain('zanzibar');
   });
 });
 

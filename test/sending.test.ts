@@ -180,7 +180,7 @@ describe('sendMessage', () => {
     await send(me, 'first');
     await send(me, 'second');
     await send(me, 'third');
-    const { contents } = gemini.requests.at(-1)?.body as Any;
+    const contents = gemini.requests.at(-1)?.body.contents;
     const texts = contents.map((turn: Any) => turn.parts.map((part: Any) => part.text).join(''));
     expect(texts.join('|')).toMatch(/first.*one.*second.*two.*third/s);
   });

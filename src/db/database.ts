@@ -1,4 +1,4 @@
-import { type SQLWrapper, sql } from 'drizzle-orm';
+import type { SQLWrapper } from 'drizzle-orm';
 import { drizzle, type PgRemoteDatabase } from 'drizzle-orm/pg-proxy';
 import { Pool } from 'tarn';
 import { unavailable } from '../errors.ts';
@@ -217,5 +217,3 @@ function isUnavailable(error: unknown): boolean {
   // Class 08 is PostgreSQL's, CONNECTION_* postgres.js', E* Node's.
   return RETRYABLE.has(code) || /^(08|CONNECT|E[A-Z]{3,})/.test(code);
 }
-
-export { sql };

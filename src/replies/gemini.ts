@@ -1,21 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  type Content,
   type EnhancedGenerateContentResponse,
-  FinishReason,
   GoogleGenerativeAI,
   GoogleGenerativeAIFetchError,
 } from '@google/generative-ai';
 import type { Logger } from '../log.ts';
 import { contentsOf, SYSTEM_INSTRUCTION } from './prompt.ts';
-import { type ReplyEnd, ReplyFailed, type ReplyRequest, type ReplyWriter } from './replies.ts';
+import { type ReplyEnd, ReplyFailed, type ReplyWriter } from './replies.ts';
 
 /** All in ms. */
 export interface GeminiTiming {
   /** From a request to its first word; default 20 s. */
   readonly firstTokenMs: number;
-  /** Between two pieces; default 15 s. */
+  /** From asking for the next piece to having it; default 15 s. */
   readonly betweenTokensMs: number;
-  /** For the first word over all tries; default 45 s. */
+  /** For the first word over all tries and the pauses between them; default 45 s. */
   readonly totalMs: number;
   /** The first pause before another try, doubled each time; default 500 ms. */
   readonly backoffMs: number;
@@ -41,17 +41,29 @@ const TRIES = 3;
 const UNREACHABLE = 'The model did not answer. Try again in a moment.';
 const BUSY = 'The model is busy right now. Try again in a moment.';
 const BROKE_OFF = 'The reply broke off before its end. Try again.';
-const REFUSED = 'The model declined to answer this.';
-const EMPTY = 'The model had nothing to say. Try again.';
-const MISCONFIGURED = 'The model cannot be asked: its key or its name is not accepted.';
+const BLOCKED = "This was blocked by the model's safety rules. Put it in other words.";
+const ENDED_EARLY = 'The model ended its reply early and did not say why. Try again.';
+const EMPTY = 'The model gave an empty answer. Try again.';
+const MISCONFIGURED =
+  'The model could not be asked (its key or name is wrong). Whoever runs this server has to set it right.';
 
-/** A try that may be made again: no word has come, and the fault may pass. */
-class Passing extends ReplyFailed {
-  readonly waitMs: number | undefined;
+const BLOCKING = /^(SAFETY|RECITATION|BLOCKLIST|PROHIBITED_CONTENT|SPII|LANGUAGE|IMAGE_SAFETY)$/;
 
-  constructor(message: string, waitMs?: number) {
+interface Cause {
+  /** For the log: a word of ours, never the server's. */
+  readonly reason: string;
+  readonly status?: number | undefined;
+  /** The fault may pass: if no word has come, it may be tried again, after `waitMs` at the earliest. */
+  readonly passing?: boolean;
+  readonly waitMs?: number | undefined;
+}
+
+class TryFailed extends ReplyFailed {
+  readonly why: Cause;
+
+  constructor(message: string, why: Cause) {
     super(message);
-    this.waitMs = waitMs;
+    this.why = why;
   }
 }
 
@@ -64,39 +76,44 @@ export function createGeminiWriter({ apiKey, model, baseUrl, log, ...rest }: Opt
   );
 
   async function* attempt(
-    request: ReplyRequest,
+    contents: Content[],
     outer: AbortSignal,
+    { firstMs, number }: { firstMs: number; number: number },
   ): AsyncGenerator<string, ReplyEnd, void> {
     // Aborting this one really closes the HTTP request, whoever does it.
     const inner = new AbortController();
-    const watch = watchdog(inner, timing.firstTokenMs);
     const giveUp = () => inner.abort(outer.reason);
     outer.addEventListener('abort', giveUp, { once: true });
+    const watch = watchdog(inner);
     let said = false;
     let end: ReplyEnd | undefined;
     try {
-      const result = await generative.generateContentStream(
-        { contents: contentsOf(request) },
-        { signal: inner.signal },
-      );
+      watch.start(firstMs, new TryFailed(UNREACHABLE, { reason: 'no first word', passing: true }));
+      const result = await generative.generateContentStream({ contents }, { signal: inner.signal });
       // The SDK reads the stream twice; nobody else would catch this one's end.
       result.response.catch(() => {});
       for await (const chunk of result.stream) {
-        watch.restart(timing.betweenTokensMs);
+        // What came before the abort is still handed out by the SDK.
+        outer.throwIfAborted();
         end = endOf(chunk) ?? end;
         const text = textOf(chunk);
         if (text === '') continue;
         said = true;
+        // A slow reader is not a stalled model.
+        watch.stop();
         yield text;
+        watch.start(timing.betweenTokensMs, new TryFailed(BROKE_OFF, { reason: 'stalled' }));
       }
-      if (!end) throw said ? new ReplyFailed(BROKE_OFF) : new Passing(BROKE_OFF);
-      if (!said) throw new ReplyFailed(EMPTY);
+      outer.throwIfAborted();
+      if (!end) throw new TryFailed(BROKE_OFF, { reason: 'no finish reason', passing: true });
+      if (!said) throw new TryFailed(EMPTY, { reason: 'empty' });
       return end;
     } catch (error) {
       outer.throwIfAborted();
-      const failure = explain(error, said);
+      const failure = explain(inner.signal.aborted ? inner.signal.reason : error, said);
+      const { reason, status } = failure.why;
       // Never the SDK's message: it holds the URL, the server's words, or a piece of the reply.
-      log.warn({ status: statusOf(error), cause: failure.message, said }, 'Gemini failed');
+      log.warn({ attempt: number, status, reason, said }, 'Gemini failed');
       throw failure;
     } finally {
       watch.stop();
@@ -108,16 +125,19 @@ export function createGeminiWriter({ apiKey, model, baseUrl, log, ...rest }: Opt
   return {
     name: `Gemini (${model})`,
     async *write(request, signal) {
-      const deadline = Date.now() + timing.totalMs;
-      for (let tries = 1; ; tries += 1) {
+      const contents = contentsOf(request);
+      const deadline = performance.now() + timing.totalMs;
+      for (let number = 1; ; number += 1) {
         signal.throwIfAborted();
+        const left = deadline - performance.now();
+        const firstMs = Math.max(1, Math.min(timing.firstTokenMs, left));
         try {
-          return yield* attempt(request, signal);
+          return yield* attempt(contents, signal, { firstMs, number });
         } catch (error) {
-          if (!(error instanceof Passing) || tries === TRIES) throw error;
-          const backoff = timing.backoffMs * 2 ** (tries - 1) * (0.5 + Math.random() / 2);
-          const wait = Math.max(backoff, error.waitMs ?? 0);
-          if (Date.now() + wait > deadline) throw error;
+          if (!(error instanceof TryFailed && error.why.passing) || number === TRIES) throw error;
+          const backoff = timing.backoffMs * 2 ** (number - 1) * (0.5 + Math.random() / 2);
+          const wait = Math.max(backoff, error.why.waitMs ?? 0);
+          if (performance.now() + wait >= deadline) throw error;
           await sleep(wait, undefined, { signal }).catch(() => signal.throwIfAborted());
         }
       }
@@ -125,30 +145,30 @@ export function createGeminiWriter({ apiKey, model, baseUrl, log, ...rest }: Opt
   };
 }
 
-/** Aborts when it is not restarted in time. */
-function watchdog(controller: AbortController, firstMs: number) {
-  const stalled = () => controller.abort(new Passing(UNREACHABLE));
-  let timer = setTimeout(stalled, firstMs);
+/** Aborts with `failure` when it is not stopped, or started anew, in time. */
+function watchdog(controller: AbortController) {
+  let timer: NodeJS.Timeout | undefined;
+  const stop = (): void => clearTimeout(timer);
   return {
-    restart(ms: number): void {
-      clearTimeout(timer);
-      timer = setTimeout(stalled, ms);
+    start(ms: number, failure: TryFailed): void {
+      stop();
+      timer = setTimeout(() => controller.abort(failure), ms);
     },
-    stop: (): void => clearTimeout(timer),
+    stop,
   };
 }
 
 /** How the model ended, if this chunk says so; it can say so early, or on every chunk. */
-function endOf({
-  promptFeedback,
-  candidates,
-}: EnhancedGenerateContentResponse): ReplyEnd | undefined {
-  if (promptFeedback?.blockReason) throw new ReplyFailed(REFUSED);
-  const reason = candidates?.[0]?.finishReason;
-  if (!reason || reason === FinishReason.FINISH_REASON_UNSPECIFIED) return undefined;
-  if (reason === FinishReason.STOP) return 'stop';
-  if (reason === FinishReason.MAX_TOKENS) return 'length';
-  throw new ReplyFailed(REFUSED);
+function endOf(chunk: EnhancedGenerateContentResponse): ReplyEnd | undefined {
+  // An error after the HTTP status was sent comes as a chunk.
+  if ('error' in chunk) throw failureOf(Number(Object(chunk.error).code) || 500);
+  if (chunk.promptFeedback?.blockReason) throw new TryFailed(BLOCKED, { reason: 'prompt blocked' });
+  const reason: string | undefined = chunk.candidates?.[0]?.finishReason;
+  if (!reason || reason === 'FINISH_REASON_UNSPECIFIED') return undefined;
+  if (reason === 'STOP') return 'stop';
+  if (reason === 'MAX_TOKENS') return 'length';
+  if (BLOCKING.test(reason)) throw new TryFailed(BLOCKED, { reason: `blocked: ${reason}` });
+  throw new TryFailed(ENDED_EARLY, { reason: 'another finish reason' });
 }
 
 function textOf({ candidates }: EnhancedGenerateContentResponse): string {
@@ -159,13 +179,25 @@ function textOf({ candidates }: EnhancedGenerateContentResponse): string {
     .join('');
 }
 
-function explain(error: unknown, said: boolean): ReplyFailed {
-  if (error instanceof ReplyFailed && !(error instanceof Passing && said)) return error;
-  if (said) return new ReplyFailed(BROKE_OFF);
-  const status = statusOf(error);
-  if (status === 429) return new Passing(BUSY, retryDelayOf(error));
-  if (status !== undefined && status < 500) return new ReplyFailed(MISCONFIGURED);
-  return new Passing(UNREACHABLE);
+/** What the person is told and the log says. Nothing is tried again once a word has come. */
+function explain(error: unknown, said: boolean): TryFailed {
+  const failure = error instanceof TryFailed ? error : failureOf(statusOf(error), error);
+  if (!said || !failure.why.passing) return failure;
+  return new TryFailed(BROKE_OFF, { ...failure.why, passing: false });
+}
+
+function failureOf(status: number | undefined, error?: unknown): TryFailed {
+  if (status === undefined) {
+    return new TryFailed(UNREACHABLE, { reason: 'connection', passing: true });
+  }
+  const passing = status === 429 || status === 408 || status >= 500;
+  const message = status === 429 || status === 503 ? BUSY : UNREACHABLE;
+  return new TryFailed(passing ? message : MISCONFIGURED, {
+    reason: 'HTTP status',
+    status,
+    passing,
+    waitMs: retryDelayOf(error),
+  });
 }
 
 const statusOf = (error: unknown): number | undefined =>
@@ -174,7 +206,8 @@ const statusOf = (error: unknown): number | undefined =>
 /** https://cloud.google.com/apis/design/errors#error_payloads: RetryInfo says when to come back. */
 function retryDelayOf(error: unknown): number | undefined {
   const details = error instanceof GoogleGenerativeAIFetchError ? error.errorDetails : undefined;
-  const info = details?.find((detail) => detail['@type']?.endsWith('google.rpc.RetryInfo'));
-  const seconds = /^(\d+(?:\.\d+)?)s$/.exec(String(info?.['retryDelay']))?.[1];
+  if (!Array.isArray(details)) return undefined;
+  const info = details.find((detail) => String(detail?.['@type']).endsWith('google.rpc.RetryInfo'));
+  const seconds = /^(\d{1,6}(?:\.\d+)?)s$/.exec(String(info?.['retryDelay']))?.[1];
   return seconds === undefined ? undefined : Number(seconds) * 1000;
 }

@@ -2,11 +2,22 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 
-/** How the server answers one request. */
+/** One piece of a reply; a string is its text alone. */
+export interface Piece {
+  readonly text: string;
+  /** Waited for before it is sent: ms, or a gate. */
+  readonly after?: number | Promise<void>;
+  /** A part that is the model's thinking, not its reply. */
+  readonly thought?: boolean;
+}
+
+/** How the server answers one request. All but gates is plain JSON, so that it can cross processes. */
 export interface Behaviour {
+  /** Awaited before anything is answered, the status line too; a number is ms. */
+  readonly hold?: number | Promise<void>;
   /** The reply's pieces; default: an answer about the last words of the user. */
-  readonly chunks?: readonly string[];
-  /** Awaited before the first piece, and after it. */
+  readonly chunks?: readonly (string | Piece)[];
+  /** Awaited before the first piece (the status was sent), and after it. */
   readonly before?: Promise<void>;
   readonly afterFirst?: Promise<void>;
   /**
@@ -14,10 +25,16 @@ export interface Behaviour {
    * first alone, `none` at all, by being `cut` off, or never (`stall`).
    */
   readonly end?: string | 'stop on each' | 'stop first' | 'none' | 'cut' | 'stall';
+  /** Destroys the connection after so many bytes of the stream, which need not be a chunk's end. */
+  readonly cutAfterBytes?: number;
+  /** Sent as the body as it is, instead of pieces. */
+  readonly raw?: string;
   /** Answers with this HTTP status and Google's error body instead. */
   readonly status?: number;
   /** In the error body's details, e.g. `3s`. */
   readonly retryDelay?: string;
+  /** The error body's message. */
+  readonly message?: string;
   /** The prompt itself is refused for this reason. */
   readonly blocked?: string;
 }
@@ -27,6 +44,8 @@ export interface GeminiRequest {
   readonly headers: IncomingMessage['headers'];
   // biome-ignore lint/suspicious/noExplicitAny: whatever the client sent
   readonly body: any;
+  /** When it came, as `performance.now()`. */
+  readonly at: number;
 }
 
 export interface GeminiServer {
@@ -50,37 +69,49 @@ const STATUS_NAMES: Readonly<Record<number, string>> = {
   503: 'UNAVAILABLE',
 };
 
-/** A server that speaks Gemini's HTTP protocol, and does what it is told. Knows one key: `test-key`. */
-export async function startGeminiServer(): Promise<GeminiServer> {
+const METHOD = /^\/v1beta\/models\/[^/:]+:(generateContent|streamGenerateContent\?alt=sse)$/;
+
+/**
+ * A server that speaks Gemini's HTTP protocol (`generateContent`, and `streamGenerateContent` over SSE),
+ * and does what it is told. Knows one key: `test-key`.
+ *
+ * For a process of its own: `node --import tsx test/kit/gemini-server.ts` prints its URL, listens on
+ * PORT if that is set, takes arrays of behaviours over IPC, and ends on SIGTERM.
+ */
+export async function startGeminiServer({ port = 0 } = {}): Promise<GeminiServer> {
   const requests: GeminiRequest[] = [];
   let script: Behaviour[] = [];
   let running = 0;
 
-  const server = createServer(async (request, response) => {
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = JSON.parse((await text(request)) || '{}');
+    const path = request.url ?? '';
+    requests.push({ path, headers: request.headers, body, at: performance.now() });
+    const behaviour = script.shift() ?? {};
+    await waitFor(behaviour.hold);
+    const method = METHOD.exec(path)?.[1];
+    if (request.method !== 'POST' || !method) return sendError(response, 404, {});
+    if (request.headers['x-goog-api-key'] !== 'test-key') {
+      const message = 'API key not valid. Please pass a valid API key.';
+      return sendError(response, 400, { message });
+    }
+    if (behaviour.status) return sendError(response, behaviour.status, behaviour);
+    if (method === 'generateContent') return sendWhole(response, behaviour, body);
+    await stream(response, behaviour, body);
+  }
+
+  const server = createServer((request, response) => {
     running += 1;
     response.once('close', () => {
       running -= 1;
     });
-    const body = JSON.parse((await text(request)) || '{}');
-    const path = request.url ?? '';
-    requests.push({ path, headers: request.headers, body });
-    const behaviour = script.shift() ?? {};
-    if (!/^\/v1beta\/models\/[^/]+:streamGenerateContent\?alt=sse$/.test(path)) {
-      return sendError(response, 404, 'No such method.');
-    }
-    if (request.headers['x-goog-api-key'] !== 'test-key') {
-      return sendError(response, 400, 'API key not valid. Please pass a valid API key.');
-    }
-    if (behaviour.status) {
-      return sendError(response, behaviour.status, 'Not now.', behaviour.retryDelay);
-    }
-    await stream(response, behaviour, body);
+    // A client that goes away while it sends ends here.
+    answer(request, response).catch(() => response.destroy());
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
 
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
     get running() {
       return running;
@@ -107,37 +138,57 @@ export async function startGeminiServer(): Promise<GeminiServer> {
 }
 
 async function stream(response: ServerResponse, behaviour: Behaviour, body: GeminiRequest['body']) {
-  const { end = 'STOP' } = behaviour;
+  const { end = 'STOP', cutAfterBytes = Number.POSITIVE_INFINITY } = behaviour;
   response.writeHead(200, { 'content-type': 'text/event-stream' });
-  const write = (chunk: object) =>
-    new Promise((resolve) => response.write(`data: ${JSON.stringify(chunk)}\r\n\r\n`, resolve));
-  if (behaviour.blocked) {
-    await write({ promptFeedback: { blockReason: behaviour.blocked } });
-    response.end();
-    return;
-  }
+  response.flushHeaders();
+  let sent = 0;
+  const write = async (data: string) => {
+    const bytes = Buffer.from(data).subarray(0, cutAfterBytes - sent);
+    sent += bytes.length;
+    await new Promise((resolve) => response.write(bytes, resolve));
+    if (sent >= cutAfterBytes) response.destroy();
+  };
+  const writeChunk = (chunk: object) => write(`data: ${JSON.stringify(chunk)}\r\n\r\n`);
   await behaviour.before;
-  const asked = body.contents?.at(-1)?.parts?.at(-1)?.text ?? '';
-  const chunks = behaviour.chunks ?? ['You ', 'wrote ', `${asked.slice(0, 100)}`];
-  for (const [i, chunk] of chunks.entries()) {
-    const isLast = i === chunks.length - 1;
-    const finishReason = finishOf(end, i === 0, isLast);
-    await write({
-      candidates: [
-        {
-          content: { role: 'model', parts: [{ text: chunk }] },
-          index: 0,
-          ...(finishReason && { finishReason }),
-        },
-      ],
-      usageMetadata: { promptTokenCount: 1, totalTokenCount: i + 2 },
-      modelVersion: 'test',
-    });
-    if (i === 0) await behaviour.afterFirst;
+  if (behaviour.raw !== undefined) await write(behaviour.raw);
+  else if (behaviour.blocked) {
+    await writeChunk({ promptFeedback: { blockReason: behaviour.blocked } });
+  } else {
+    const pieces = piecesOf(behaviour, body);
+    for (const [i, piece] of pieces.entries()) {
+      await waitFor(piece.after);
+      await writeChunk(chunkOf(piece, finishOf(end, i === 0, i === pieces.length - 1)));
+      if (response.destroyed) return;
+      if (i === 0) await behaviour.afterFirst;
+    }
   }
   if (end === 'cut') response.destroy();
   else if (end !== 'stall') response.end();
 }
+
+function sendWhole(response: ServerResponse, behaviour: Behaviour, body: GeminiRequest['body']) {
+  const words = piecesOf(behaviour, body).map((piece) => piece.text);
+  response.writeHead(200, { 'content-type': 'application/json' });
+  response.end(JSON.stringify(chunkOf({ text: words.join('') }, behaviour.end ?? 'STOP')));
+}
+
+function piecesOf({ chunks }: Behaviour, body: GeminiRequest['body']): Piece[] {
+  const asked = String(body.contents?.at(-1)?.parts?.at(-1)?.text ?? '').slice(0, 100);
+  const pieces = chunks ?? ['You ', 'wrote ', asked.toWellFormed()];
+  return pieces.map((piece) => (typeof piece === 'string' ? { text: piece } : piece));
+}
+
+const chunkOf = ({ text: words, thought }: Piece, finishReason: string | undefined) => ({
+  candidates: [
+    {
+      content: { role: 'model', parts: [{ text: words, ...(thought && { thought }) }] },
+      index: 0,
+      ...(finishReason && { finishReason }),
+    },
+  ],
+  usageMetadata: { promptTokenCount: 1, candidatesTokenCount: 1, totalTokenCount: 2 },
+  modelVersion: 'test',
+});
 
 function finishOf(end: string, isFirst: boolean, isLast: boolean): string | undefined {
   if (end === 'none' || end === 'cut' || end === 'stall') return undefined;
@@ -146,16 +197,24 @@ function finishOf(end: string, isFirst: boolean, isLast: boolean): string | unde
   return isLast ? end : undefined;
 }
 
-function sendError(
-  response: ServerResponse,
-  code: number,
-  message: string,
-  retryDelay?: string,
-): void {
+async function waitFor(what: number | Promise<void> | undefined): Promise<void> {
+  if (typeof what === 'number') await new Promise((resolve) => setTimeout(resolve, what));
+  else await what;
+}
+
+function sendError(response: ServerResponse, code: number, behaviour: Behaviour): void {
+  const { retryDelay, message = 'Not now.' } = behaviour;
   const details = retryDelay
     ? [{ '@type': 'type.googleapis.com/google.rpc.RetryInfo', retryDelay }]
     : [];
   const status = STATUS_NAMES[code] ?? 'UNKNOWN';
   response.writeHead(code, { 'content-type': 'application/json' });
   response.end(JSON.stringify({ error: { code, message, status, details } }));
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const server = await startGeminiServer({ port: Number(process.env['PORT'] ?? 0) });
+  process.on('message', (behaviours: Behaviour[]) => server.script(...behaviours));
+  process.once('SIGTERM', () => void server.stop().then(() => process.disconnect?.()));
+  process.stdout.write(`${server.url}\n`);
 }

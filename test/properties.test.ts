@@ -1,0 +1,71 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { decodeCursor, encodeCursor } from '../src/resolvers/cursor.ts';
+import { searchTerms } from '../src/services/search.ts';
+
+const userId = fc.uuid();
+const position = fc.record({
+  createdAt: fc
+    .date({ min: new Date('0001-01-02'), max: new Date('9999-12-30'), noInvalidDate: true })
+    .map((date) => `${date.toISOString().slice(0, 19).replace('T', ' ')}.123456+00`),
+  id: fc.uuid(),
+});
+
+describe('cursors', () => {
+  it('give back the position they were made of, to their own user only', () => {
+    fc.assert(
+      fc.property(userId, userId, position, (user, other, place) => {
+        const cursor = encodeCursor(user, place);
+        expect(cursor).toMatch(/^[\w-]+$/);
+        expect(decodeCursor(user, 'after', cursor)).toEqual(place);
+        if (other !== user) expect(() => decodeCursor(other, 'after', cursor)).toThrow();
+      }),
+    );
+  });
+
+  it('are refused when anything else was made of them', () => {
+    fc.assert(
+      fc.property(
+        userId,
+        position,
+        fc.string({ unit: 'binary' }),
+        fc.nat(),
+        (user, place, noise, at) => {
+          const cursor = encodeCursor(user, place);
+          const index = at % (cursor.length + 1);
+          const changed = cursor.slice(0, index) + noise + cursor.slice(index + noise.length);
+          fc.pre(changed !== cursor);
+          expect(() => decodeCursor(user, 'after', changed)).toThrow(/not one of ours/);
+        },
+      ),
+      { numRuns: 2_000 },
+    );
+  });
+});
+
+describe('the words of a query', () => {
+  const word = fc.stringMatching(/^[^\s"]+$/);
+
+  it('are those between blanks, each once, and those between quotes as they stand', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(word, fc.boolean())), (parts) => {
+        const query = parts
+          .map(([text, quoted]) => (quoted ? `"${text} ${text}"` : text))
+          .join(' ');
+        const terms = parts.map(([text, quoted]) => (quoted ? `${text} ${text}` : text));
+        expect(searchTerms(query)).toEqual([...new Set(terms)]);
+      }),
+    );
+  });
+
+  it('never are blank, and never hold a quote', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), (query) => {
+        for (const term of searchTerms(query)) {
+          expect(term.trim()).not.toBe('');
+          expect(term).not.toContain('"');
+        }
+      }),
+    );
+  });
+});
