@@ -1,18 +1,17 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Any, clientOf, HISTORY, SEARCH, send, signIn } from './kit/client.ts';
 import { createTestDatabase } from './kit/database.ts';
 import { startGeminiServer } from './kit/gemini-server.ts';
 import { spawnServer } from './kit/process.ts';
 
 let dataDir: string;
-beforeEach(async () => {
+beforeEach(async ({ onTestFinished }) => {
   dataDir = await mkdtemp(join(tmpdir(), 'chatkeep-process-'));
-});
-afterEach(async () => {
-  await rm(dataDir, { recursive: true, force: true });
+  // Runs after the servers of the test are gone: what was registered first is called last.
+  onTestFinished(() => rm(dataDir, { recursive: true, force: true }));
 });
 
 describe('the server on a bare machine', () => {

@@ -124,7 +124,7 @@ describe('Gemini', () => {
     await read(writer(), ask('hello'));
     expect(gemini.requests).toHaveLength(3);
     const { error } = await read(writer({}, 'wrong-key-hunter2'), ask('hello'));
-    expect(String(error)).toMatch(/key or its name/);
+    expect(String(error)).toMatch(/key or name/);
     expect(gemini.requests).toHaveLength(4);
   });
 

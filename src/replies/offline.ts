@@ -16,11 +16,11 @@ const RULES: readonly Rule[] = [
   { when: /\bthank(?:s| you)\b/i, say: 'You are welcome.' },
   { when: /\b(?:bye|good ?night|see you)\b/i, say: 'Until soon.' },
   {
-    when: /\bi(?:'m| am| feel)(?: so| very| really)? (sad|tired|lonely|afraid|angry|anxious|unhappy)\b/i,
+    when: new RegExp(`${FEEL} (sad|tired|lonely|afraid|angry|anxious|unhappy)\\b`, 'i'),
     say: 'I am sorry that you are $1. What weighs on you most?',
   },
   {
-    when: /\bi(?:'m| am| feel)(?: so| very| really)? (happy|glad|excited|proud|grateful|calm)\b/i,
+    when: new RegExp(`${FEEL} (happy|glad|excited|proud|grateful|calm)\\b`, 'i'),
     say: 'It is a joy that you are $1. What brought it about?',
   },
   {
@@ -35,20 +35,18 @@ const OTHERWISE = 'I am listening.';
 
 const WHO = 'I am only the offline companion: no model is connected (GEMINI_API_KEY is not set).';
 
-/** Replies where there is no model: a few rules, and it says so. The same request gets the same reply. */
+/** Replies where there is no model: a few rules, and it says so. The same message gets the same reply. */
 export function createOfflineWriter({ wordDelayMs = 15 } = {}): ReplyWriter {
   return {
     name: 'the offline companion (no GEMINI_API_KEY)',
     async *write({ message }, signal) {
       signal.throwIfAborted();
-      const [first = '', ...rest] = replyTo(request).split(/(?<=\s)/u);
+      const [first = '', ...rest] = `${answerTo(message)} ${WHO}`.split(/(?<=\s)/u);
       yield first;
       for (const word of rest) {
-        signal.throwIfAborted();
         await sleep(wordDelayMs, undefined, { signal }).catch(() => signal.throwIfAborted());
         yield word;
       }
-      signal.throwIfAborted();
       return 'stop';
     },
   };
@@ -56,7 +54,7 @@ export function createOfflineWriter({ wordDelayMs = 15 } = {}): ReplyWriter {
 
 function answerTo(message: string): string {
   for (const { when, say } of RULES) {
-    const match = when.exec(message.slice(0, 1_000));
+    const match = when.exec(message.slice(0, 1_000).toWellFormed());
     if (match) return say.replace('$1', () => (match[1] ?? '').trim());
   }
   return OTHERWISE;
