@@ -88,10 +88,15 @@ declare
 begin
   select c.seq into current from public.chat_counters c where c.user_id = auth.uid() for update;
   if not found then
-    perform chatkeep.register_user();
-    insert into public.chat_counters as c (user_id) values (auth.uid())
-    on conflict (user_id) do update set seq = c.seq
-    returning c.seq into current;
+    begin
+      perform chatkeep.register_user();
+      insert into public.chat_counters as c (user_id) values (auth.uid())
+      on conflict (user_id) do update set seq = c.seq
+      returning c.seq into current;
+    exception when foreign_key_violation then
+      -- The token is good, but whose it was is no user of Supabase's any more.
+      raise invalid_authorization_specification using message = 'no such user';
+    end;
   end if;
   return current;
 end $$;

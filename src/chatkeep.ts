@@ -40,12 +40,14 @@ interface Options {
   readonly log: Logger;
   /** A first start takes a moment: what it is doing, for a person. */
   readonly onProgress?: (line: string) => void;
+  /** Another server took the data directory while our PostgreSQL was down: nothing works any more. */
+  readonly onLost?: (error: Error) => void;
   readonly replyTiming?: Partial<ReplyTiming>;
 }
 
 /** Puts the product together: the only place that wires. */
 export async function startChatkeep(env: Env, options: Options): Promise<Chatkeep> {
-  const { log, onProgress = () => {} } = options;
+  const { log, onProgress = () => {}, onLost = () => {} } = options;
   const onStop: (() => unknown)[] = [];
   const stop = async () => {
     for (const stopPart of onStop.splice(0).reverse()) await stopPart();
@@ -54,7 +56,7 @@ export async function startChatkeep(env: Env, options: Options): Promise<Chatkee
   try {
     const embedded = env.database
       ? undefined
-      : await startEmbeddedPostgres({ dataDir: env.dataDir, log, onProgress });
+      : await startEmbeddedPostgres({ dataDir: env.dataDir, log, onProgress, onLost });
     if (embedded) onStop.push(() => embedded.stop());
     const { ownerUrl, url } = env.database ?? (embedded as NonNullable<typeof embedded>);
     const { strongRole } = await migrateDatabase(ownerUrl, url);

@@ -5,7 +5,8 @@ import { createLog } from './log.ts';
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
 function fail(error: unknown): never {
-  const lines = error instanceof EnvError ? error.faults : [String((error as Error).message)];
+  const { message, code } = error as Error & { code?: string };
+  const lines = error instanceof EnvError ? error.faults : [message || code];
   for (const line of lines) process.stderr.write(`chatkeep: ${line}\n`);
   process.exit(1);
 }
@@ -14,7 +15,8 @@ async function main(): Promise<void> {
   const env = readEnv();
   const log = createLog(env.logLevel);
   let stopping = false;
-  const starting = startChatkeep(env, { log, onProgress: (line) => say(`chatkeep: ${line}`) });
+  const onProgress = (line: string) => say(`chatkeep: ${line}`);
+  const starting = startChatkeep(env, { log, onProgress, onLost: fail });
 
   const stop = async (signal: string) => {
     // Ctrl-C reaches us from the terminal and from npm; asking twice is not asking harder.

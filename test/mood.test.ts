@@ -54,11 +54,11 @@ describe('the mood of a text', () => {
     expect(moodOf(`${long} happy`).mood).toBe('NEUTRAL');
   });
 
-  // Without the bounds, capitals before a small letter take hours and the others up to 0.3 s.
+  // Without the bounds, the giant word in capitals takes 7 s, different words 0.3 s.
   it.each([
     ['exclamation marks', '!'.repeat(32_000)],
     ['one giant word', 'x'.repeat(32_000)],
-    ['one giant word in capitals', `${'A'.repeat(31_999)}a`],
+    ['one giant word in capitals', `${'A'.repeat(3_000)}a ok`.padEnd(32_000)],
     ['many words in capitals', `${'A'.repeat(31)}a `.repeat(970)],
     ['16,000 words', 'a '.repeat(16_000)],
     [

@@ -7,9 +7,8 @@ const NEVER = new AbortController().signal;
 
 async function piecesOf(message: string, turns: readonly Turn[] = []): Promise<string[]> {
   const writer = createOfflineWriter({ wordDelayMs: 0 });
-  const request = { message, personalityContext: null, turns };
   const pieces: string[] = [];
-  const reply = writer.write(request, NEVER);
+  const reply = writer.write({ message, personalityContext: null, turns }, NEVER);
   for (;;) {
     const next = await reply.next();
     if (next.done) {
@@ -23,56 +22,51 @@ async function piecesOf(message: string, turns: readonly Turn[] = []): Promise<s
 const replyTo = async (message: string, turns?: readonly Turn[]) =>
   (await piecesOf(message, turns)).join('');
 
+const WHO =
+  / I am only the offline companion: no model is connected \(GEMINI_API_KEY is not set\)\.$/;
+
 describe('the offline companion', () => {
   it.each([
-    ['Hello there', /^Hello!/],
-    ['¡Hi!', /^Hello!/],
-    ['Good night', /^Until next time/],
+    ['Hello there', /^Welcome/],
+    ['¡Hi!', /^Welcome/],
+    ['Good night', /^Until/],
     ['Thank you so much', /^You are welcome/],
-    ['Today I am so tired.', /^I am sorry to read “tired”/],
-    ['I’m really proud of her', /^It is good to read “proud”/],
-    ['I want to learn the cello. Soon.', /“learn the cello”\. What/],
+    ['Today I am so tired.', /^I am sorry that you are tired\./],
+    ['I’m really proud of her', /^It is a joy that you are proud\./],
+    ['I want to learn the cello. Soon.', /^What would change if you could learn the cello\?/],
     ['That was a lovely day', /^That sounds lovely/],
-    ['What is the capital of Peru?', /^You ask “What is the capital of Peru\?”/],
-    ['今日は何をしましたか？', /^You ask “今日は何をしましたか？”/],
-    ['My sister came to visit', /“My sister came to visit”/],
-  ])('answers to “%s”', async (message, expected) => {
+    ['What is the capital of Peru?', /^A language model could answer that/],
+    ['今日はパンを焼いた', /^I am listening/],
+  ])('answers to “%s”, and says what it is', async (message, expected) => {
     const reply = await replyTo(message);
     expect(reply).toMatch(expected);
-    expect(reply).toMatch(/offline companion.*no language model.*GEMINI_API_KEY/);
+    expect(reply).toMatch(WHO);
   });
 
-  it('remembers what was written before, and still says what it is', async () => {
-    const turns = [
-      { message: 'My cat is ill', response: 'Oh.' },
-      { message: 'Bread is\n in the oven', response: 'Nice.' },
-    ];
-    const reply = await replyTo('It smells', turns);
-    expect(reply).toContain('Before that you wrote “Bread is in the oven”.');
-    expect(reply).toMatch(/offline companion.*no model.*GEMINI_API_KEY/);
+  it('repeats nothing of earlier turns, so that a search finds them and no echo', async () => {
+    const turns = [{ message: 'Bread is in the oven', response: 'Marmalade?' }];
+    expect(await replyTo('It smells', turns)).not.toMatch(/bread|oven|marmalade/i);
   });
 
-  it('streams word by word, in a few sentences', async () => {
+  it('streams word by word', async () => {
     const pieces = await piecesOf('Hello');
-    expect(pieces.length).toBeGreaterThan(20);
+    expect(pieces.length).toBeGreaterThan(10);
     for (const piece of pieces) expect(piece).toMatch(/^\S+\s?$/);
   });
 
-  it.each(['👨‍👩‍👧‍👦', '😀', 'é', '🇩🇪'])('cuts no character in two: %s', async (character) => {
-    const reply = await replyTo(character.repeat(200));
-    const [, quoted = ''] = /“(.*?)…”/u.exec(reply) ?? [];
-    expect(quoted.normalize()).not.toBe('');
-    expect(quoted.replaceAll(character, '')).toBe('');
+  it.each(['', 'x'])('cuts no character in two (%s)', async (shift) => {
+    const reply = await replyTo(`I want ${shift}${'😀'.repeat(100)}`);
+    expect(reply).toContain('😀');
+    expect(reply.isWellFormed()).toBe(true);
   });
 
   it('says the same again, in well-formed text, whatever it is asked', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.string({ unit: 'binary' }), fc.string(), async (message, before) => {
-        const turns = before ? [{ message: before, response: 'r' }] : [];
-        const reply = await replyTo(message, turns);
+      fc.asyncProperty(fc.string({ unit: 'binary' }), async (message) => {
+        const reply = await replyTo(message);
         expect(reply.isWellFormed()).toBe(true);
-        expect(reply).toContain('GEMINI_API_KEY');
-        expect(await replyTo(message, turns)).toBe(reply);
+        expect(reply).toMatch(WHO);
+        expect(await replyTo(message)).toBe(reply);
       }),
       { numRuns: 20 },
     );
@@ -80,8 +74,13 @@ describe('the offline companion', () => {
 
   it('answers to 32,000 hostile characters in short', async () => {
     for (const unit of ['i am ', '?', ' ', 'i want ', '\u0301', '\ud83d']) {
-      const reply = await replyTo(unit.repeat(32_000 / unit.length));
-      expect(reply.length).toBeLessThan(1_000);
+      const started = performance.now();
+      const pieces = createOfflineWriter().write(
+        { message: unit.repeat(32_000 / unit.length), personalityContext: null, turns: [] },
+        NEVER,
+      );
+      await pieces.next();
+      expect(performance.now() - started).toBeLessThan(250);
     }
   });
 
@@ -91,7 +90,7 @@ describe('the offline companion', () => {
     const writer = createOfflineWriter({ wordDelayMs: 1_000_000 });
     const request = { message: 'Hello', personalityContext: null, turns: [] };
     const reply = writer.write(request, controller.signal);
-    expect(await reply.next()).toEqual({ value: 'Hello! ', done: false });
+    expect((await reply.next()).done).toBe(false);
     const next = reply.next();
     controller.abort(reason);
     await expect(next).rejects.toBe(reason);

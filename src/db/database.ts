@@ -1,7 +1,7 @@
 import type { SQLWrapper } from 'drizzle-orm';
 import { drizzle, type PgRemoteDatabase } from 'drizzle-orm/pg-proxy';
 import { Pool } from 'tarn';
-import { unavailable } from '../errors.ts';
+import { unauthenticated, unavailable } from '../errors.ts';
 import { ConnectionLost, Lane, type Statement } from './lane.ts';
 
 export type QueryBuilder = PgRemoteDatabase<Record<string, never>>;
@@ -95,6 +95,7 @@ export function createDatabase(options: DatabaseOptions): Database {
     try {
       return await lane.transaction(statements);
     } catch (error) {
+      if (isUnknownUser(error)) throw unauthenticated('This account does not exist any more.');
       if (!isUnavailable(error)) throw error;
       lane.destroy();
       throw unavailable(error);
@@ -209,6 +210,11 @@ const RETRYABLE = new Set([
   '57P02', // crash_shutdown
   '57P03', // cannot_connect_now
 ]);
+
+/** What chatkeep.open_history() raises for a user who is not in Supabase's auth.users. */
+function isUnknownUser(error: unknown): boolean {
+  return (error as { code?: unknown } | null)?.code === '28000';
+}
 
 function isUnavailable(error: unknown): boolean {
   if (error instanceof ConnectionLost) return true;

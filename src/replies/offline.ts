@@ -24,7 +24,7 @@ const RULES: readonly Rule[] = [
     say: 'It is a joy that you are $1. What brought it about?',
   },
   {
-    when: /\bi (?:want|would like|need) (?:to )?([^.!?\n]{3,60})/i,
+    when: /\bi (?:want|would like|need) (?:to )?([^.!?\n]{3,60})/iu,
     say: 'What would change if you could $1?',
   },
   { when: /\b(?:wonderful|beautiful|great|lovely)\b/i, say: 'That sounds lovely.' },

@@ -27,6 +27,8 @@ interface Feed {
 const QUEUE_LIMIT = 256;
 const READ_LIMIT = 100;
 const RETRY_MS = 1_000;
+/** A socket closes itself when its token runs out, and says why; what is left are streams over HTTP. */
+const AFTER_EXPIRY_MS = 500;
 
 interface Parts {
   readonly messages: MessageStore;
@@ -128,7 +130,7 @@ export function createLive({ messages, events, log }: Parts) {
       const { feed, opening } = await feedOf(viewer);
       const queue = createQueue<MessageRow>({
         limit: QUEUE_LIMIT,
-        until: viewer.expiresAt,
+        until: new Date(viewer.expiresAt.getTime() + AFTER_EXPIRY_MS),
         tooSlow: () =>
           new ExpectedError('SERVICE_UNAVAILABLE', 'You read too slowly. Subscribe again.'),
         onEnd() {
