@@ -35,7 +35,16 @@ const newMessage = (message: string) => ({
   leaseMs: 60_000,
 });
 
-describe('a unit of work', () => {
+describe.each([
+  { how: 'prepared', search: '' },
+  { how: 'for a transaction pooler', search: '?pgbouncer=true' },
+])('a unit of work, $how', ({ search }) => {
+  let database: Database;
+  beforeAll(() => {
+    database = createDatabase({ url: urls.url + search, lanes: 4 });
+  });
+  afterAll(() => database.close());
+
   it('is one transaction as the user it is for', async () => {
     const me = randomUUID();
     const [first, second] = await database.asUser({ sub: me }, (db) => [

@@ -48,7 +48,8 @@ export const ChatMessage = builder.objectRef<MessageRow>('ChatMessage').implemen
     }),
     mood: t.expose('mood', { type: Mood, description: 'The mood of what the user wrote.' }),
     moodScore: t.exposeFloat('moodScore', {
-      description: 'The mood from -1 (negative) to 1 (positive).',
+      description:
+        'The mood from -1 (negative) to 1 (positive), read from the first 4,000 characters.',
     }),
     createdAt: t.field({
       type: 'DateTime',
