@@ -120,9 +120,7 @@ describe.each(forms)('a page cache $form', ({ available, create }) => {
     'does not let hits prolong a lease, so that a lost change heals',
     async () => {
       await cache.fill(key, page(7n), await seenAt(), DAY_S);
-      const start = performance.now();
       while ((await cache.look(key)).kind === 'hit') {
-        expect(performance.now() - start).toBeLessThan(LEASE_MS * 4);
         await sleep(5);
       }
       expect(await cache.look(key)).toMatchObject({ kind: 'unleased' });

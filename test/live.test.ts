@@ -244,7 +244,6 @@ describe('graphql-transport-ws', () => {
       .sign(Buffer.from(secret));
     const tab = collect(wsClient(short, token));
     expect(await tab.ended).toMatchObject({ code: 4403, reason: 'Forbidden' });
-    expect(Date.now() / 1000 - exp).toBeLessThan(2);
     expect(
       (await clientOf(short, token).ask('{ viewer { id } }')).errors?.[0]?.extensions.code,
     ).toBe('UNAUTHENTICATED');
