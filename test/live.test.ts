@@ -116,6 +116,34 @@ describe('messageAdded', () => {
     await subscribed(server, 0);
   });
 
+  it.each([
+    ['multipart/mixed', /"messageAdded":\{[^}]*in parts/],
+    [
+      'multipart/mixed; subscriptionSpec="1.0", application/json',
+      /\{"payload":\{"data":\{"messageAdded"/,
+    ],
+  ])('comes as %s', async (accept, part) => {
+    const { headers, body } = await fetch(`${server.url}/graphql`, {
+      method: 'POST',
+      headers: { accept, 'content-type': 'application/json', authorization: `Bearer ${me.token}` },
+      body: JSON.stringify({ query: ADDED }),
+    });
+    expect(headers.get('content-type')).toMatch(/^multipart\/mixed; boundary="graphql"/);
+    const reader = (body as ReadableStream<Uint8Array>).getReader();
+    await subscribed(server, 1);
+    await send(me, 'in parts');
+    let text = '';
+    while (!part.test(text)) text += Buffer.from((await reader.read()).value ?? []).toString();
+    expect(text.split('\r\n').slice(0, 4)).toEqual([
+      '',
+      '--graphql',
+      'Content-Type: application/json',
+      '',
+    ]);
+    await reader.cancel();
+    await subscribed(server, 0);
+  });
+
   it('is told to proxies not to be held back', async () => {
     const controller = new AbortController();
     const response = await fetch(`${server.url}/graphql`, {

@@ -9,6 +9,7 @@ import { authenticate } from './authentication.ts';
 import { createErrorMask, useDocumentErrorCodes, useStatusCodes } from './errors.ts';
 import { useLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
+import { useMultipartSubscriptions } from './multipart.ts';
 import { useResponseCache } from './response-cache.ts';
 
 /** A request may be so large: 32,000 characters, each escaped as a surrogate pair, and 16 KiB. */
@@ -57,6 +58,7 @@ export function createGraphql({ services, tokens, cache, log, metrics, open }: G
       !open && useIntrospectionForTheSignedIn(),
       useResponseCache({ cache, messages: services.messages, schema }),
       useStatusCodes(),
+      useMultipartSubscriptions(),
       useStreamHeaders(),
       metrics.plugin,
     ].filter((plugin) => plugin !== false) as Plugin[],
@@ -91,7 +93,8 @@ function introspects(document: DocumentNode): boolean {
 function useStreamHeaders(): Plugin {
   return {
     onResponse({ response }) {
-      if (!response.headers.get('content-type')?.startsWith('text/event-stream')) return;
+      if (!/^(text\/event-stream|multipart)/.test(response.headers.get('content-type') ?? ''))
+        return;
       response.headers.set('x-accel-buffering', 'no');
       response.headers.set('cache-control', 'no-cache, no-transform');
     },
