@@ -21,8 +21,9 @@ grant select, insert, update, delete
 grant select, update on chat_reply_leases to chatkeep_worker;
 --> statement-breakpoint
 -- Whatever changes a user's history takes the user's next number in the same statement, whoever sends
--- that statement. The lock on the counter's row makes the numbers visible in order and without gaps;
--- writers of more than one row take it first (chatkeep.open_history), so that they cannot deadlock.
+-- that statement. The lock on the counter's row makes the numbers visible in order. Our own writers take
+-- it first (chatkeep.open_history), so that they cannot deadlock and leave no gaps; a gap that another
+-- program leaves (on conflict do nothing) is harmless.
 create function chatkeep.next_seq(for_user uuid) returns bigint
   language sql set search_path = '' as $$
   insert into public.chat_counters as c (user_id, seq) values (for_user, 1)

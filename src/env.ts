@@ -83,7 +83,7 @@ export class EnvError extends Error {
 }
 
 /**
- * Reads the environment, the only place that does. An empty variable counts as not set.
+ * Reads our variables, the only place that does. An empty variable counts as not set.
  *
  * @throws EnvError with every fault at once; the values are not repeated, they may be secrets
  */

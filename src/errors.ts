@@ -43,8 +43,8 @@ export function unauthenticated(message = 'Sign in first.'): ExpectedError {
   return new ExpectedError('UNAUTHENTICATED', message);
 }
 
-/** PostgreSQL did not answer. Sending the same again is safe. */
+/** PostgreSQL did not answer. Sending the same again is safe, for messages under the same id. */
 export function unavailable(cause: unknown): ExpectedError {
-  const message = 'The history cannot be reached right now. It is safe to try again.';
+  const message = 'The history cannot be reached right now. Try again.';
   return new ExpectedError('SERVICE_UNAVAILABLE', message, {}, { cause });
 }

@@ -49,9 +49,6 @@ const subscriberOptions: RedisOptions = {
   retryStrategy: (attempt) => Math.min(attempt * 50, 500),
 };
 
-/** Server-side states in which Redis answers, but not with what was asked for. */
-const NOT_SERVING = /^(LOADING|MASTERDOWN|CLUSTERDOWN|READONLY|BUSY|TRYAGAIN)\b/;
-
 /**
  * Connects to one Redis, or to a Cluster for a comma-separated list of URLs. Redis being away does not
  * fail this; it waits a second at most for the first connection.
@@ -77,7 +74,8 @@ export async function connectRedis(urls: string, log: Logger): Promise<RedisLink
   }
 
   function probe(): void {
-    client.ping().then(
+    // A write: a Redis that only reads is of no use.
+    client.set('chat:probe', '1', 'PX', PROBE_MS).then(
       () => {
         if (!failed || closed) return;
         clearInterval(probing);
@@ -111,8 +109,10 @@ export async function connectRedis(urls: string, log: Logger): Promise<RedisLink
       try {
         return await command(client);
       } catch (error) {
+        // A library's own verdict (a rate limit reached), not a failure.
         if (!(error instanceof Error)) throw error;
-        if (error.name === 'ReplyError' && !NOT_SERVING.test(error.message)) throw error;
+        // An error for an answer (out of memory, read-only, loading) is as bad as none: what was to be
+        // written is not there.
         fail();
         throw new RedisAway('Redis does not answer.', { cause: error });
       }

@@ -153,6 +153,8 @@ describe('bad input to chatHistory', () => {
       'BAD_USER_INPUT filter.from',
     ],
     [{ filter: { from: 'yesterday' } }, 'BAD_USER_INPUT'],
+    [{ filter: { from: '0000-01-01T00:00:00Z' } }, 'BAD_USER_INPUT filter.from'],
+    [{ filter: { to: '9999-12-31T23:59:59-12:00' } }, 'BAD_USER_INPUT filter.to'],
     [{ filter: { mood: ['SAD'] } }, 'BAD_USER_INPUT'],
     [{ first: '10' }, 'BAD_USER_INPUT'],
   ])('%j gets %s', async (variables, failure) => {

@@ -210,6 +210,7 @@ describe('operations', () => {
   it('knows no other address', async () => {
     expect((await fetch(`${server.url}/etc/passwd`)).status).toBe(404);
     expect((await fetch(`${server.url}/graphiql/..%2f..%2fpackage.json`)).status).toBe(404);
+    expect((await fetch(`${server.url}//`)).status).toBe(404);
     expect((await fetch(`${server.url}/health`, { method: 'POST' })).status).toBe(405);
   });
 

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { connect } from 'node:net';
 import { createClient as createSseClient } from 'graphql-sse';
 import { type Client as WsClient, createClient } from 'graphql-ws';
 import { SignJWT } from 'jose';
@@ -261,6 +262,20 @@ describe('graphql-transport-ws', () => {
     expect(JSON.stringify(await ask('{ chatHistory(first: 0) { nodes { id } } }'))).not.toContain(
       '"http"',
     );
+  });
+
+  it('is not ended by whoever upgrades to nowhere and resets the connection', async () => {
+    const { hostname, port } = new URL(server.url);
+    for (const path of ['//', '/nowhere', '/graphql', '/%', 'http://[']) {
+      const socket = connect(Number(port), hostname).on('error', () => {});
+      const closed = new Promise((resolve) => socket.once('close', resolve));
+      socket.write(
+        `GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n`,
+        () => socket.resetAndDestroy(),
+      );
+      await closed;
+      expect((await fetch(`${server.url}/health`)).status).toBe(200);
+    }
   });
 
   it('closes with 4403 when the token runs out', async () => {

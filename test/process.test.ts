@@ -2,8 +2,18 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { type Any, clientOf, HISTORY, SEARCH, send, signIn } from './kit/client.ts';
+import {
+  type Any,
+  clientOf,
+  failureOf,
+  HISTORY,
+  SEARCH,
+  SEND,
+  send,
+  signIn,
+} from './kit/client.ts';
 import { createTestDatabase } from './kit/database.ts';
+import { startGate } from './kit/gate.ts';
 import { startGeminiServer } from './kit/gemini-server.ts';
 import { spawnServer } from './kit/process.ts';
 
@@ -73,6 +83,32 @@ describe('the server on a PostgreSQL', () => {
       const { chatHistory } = await clientOf(address, me.token).data<Any>(HISTORY);
       expect(chatHistory.nodes).toHaveLength(1);
     }
+  });
+
+  it('says SERVICE_UNAVAILABLE while it is away, and works again when it is back', async () => {
+    const { ownerUrl, url } = await createTestDatabase();
+    const gate = await startGate(url);
+    const server = spawnServer({
+      DATA_DIR: dataDir,
+      DATABASE_URL: gate.url,
+      MIGRATION_DATABASE_URL: ownerUrl,
+    });
+    const me = await signIn(await server.serving());
+    await send(me, 'before');
+    gate.shut();
+    const graphql = { accept: 'application/graphql-response+json' };
+    const read = await me.ask(HISTORY, {}, graphql);
+    expect([failureOf(read), read.status]).toEqual(['SERVICE_UNAVAILABLE', 503]);
+    const sent = await me.ask(SEND, { input: { message: 'during' } });
+    expect(failureOf(sent)).toBe('SERVICE_UNAVAILABLE');
+    expect((await fetch(`${(await server.serving()).url}/ready`)).status).toBe(503);
+    gate.open();
+    await expect.poll(async () => (await me.ask(HISTORY)).errors).toBeUndefined();
+    // It told under which id the message can be sent again without being doubled.
+    const id = sent.errors?.[0]?.extensions['id'] as string;
+    await send(me, 'during', { id });
+    expect((await me.data<Any>(HISTORY)).chatHistory.nodes).toHaveLength(2);
+    gate.close();
   });
 
   it('finishes running replies before it stops, or keeps what has come', async () => {

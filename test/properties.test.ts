@@ -43,6 +43,19 @@ describe('cursors', () => {
   });
 });
 
+describe('cursors that somebody else computed', () => {
+  it.each([
+    '9999-99-99 00:00:00.1+00',
+    '2026-02-30 00:00:00+00',
+    '2026-01-01 25:00:00+00',
+    'infinity',
+  ])('are refused for %s, which PostgreSQL could not read', (createdAt) => {
+    const user = '0190a6e4-0000-7000-8000-000000000000';
+    const cursor = encodeCursor(user, { createdAt, id: user });
+    expect(() => decodeCursor(user, 'after', cursor)).toThrow(/not one of ours/);
+  });
+});
+
 describe('the words of a query', () => {
   const word = fc.stringMatching(/^[^\s"]+$/);
 

@@ -206,6 +206,20 @@ describe.runIf(redisAvailable)('with Redis', () => {
     },
   );
 
+  it('takes a Redis that is full for one that is away', async () => {
+    const { id } = await send(me, 'to be deleted');
+    expect(await newest(me)).toBe('to be deleted');
+    expect(await cacheStatus(me)).toBe('chatkeep; hit');
+    await redis.client.config('SET', 'maxmemory', '1');
+    await me.data('mutation ($id: ID!) { deleteMessage(id: $id) }', { id });
+    expect(await newest(me)).toBeUndefined();
+    await send(me, 'while it is full');
+    expect(await newest(me)).toBe('while it is full');
+    await redis.client.config('SET', 'maxmemory', '0');
+    await expect.poll(() => cacheStatus(me), { timeout: 15_000 }).toBe('chatkeep; hit');
+    expect(await newest(me)).toBe('while it is full');
+  });
+
   it('starts without Redis, says so, and takes it up when it comes', async () => {
     await redis.kill();
     const late = await startServer({ env: { REDIS_URL: redis.url }, beside: one });

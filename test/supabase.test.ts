@@ -145,7 +145,7 @@ describe('on a hosted PostgreSQL whose owner is no superuser', () => {
     const database = await hostedDatabase(async () => {});
     const server = await startServer({
       env: {
-        DATABASE_URL: database.ownerUrl,
+        DATABASE_URL: `${database.ownerUrl}?pgbouncer=true`,
         MIGRATION_DATABASE_URL: '',
         SUPABASE_JWT_SECRET: SECRET,
       },

@@ -53,7 +53,9 @@ export function createMemoryCache(options: Options = {}): PageCache {
       return page && page.seq === current ? page.body : undefined;
     },
     async fill(key, page, seenAt, ttlSeconds) {
-      if (learn(key.userId, page.seq, seenAt) !== page.seq) return false;
+      if (learn(key.userId, page.seq, seenAt) !== page.seq || page.body.length > maxBytes / 2) {
+        return false;
+      }
       pages.set(textOf(key), page, { ttl: ttlSeconds * 1000 });
       return true;
     },

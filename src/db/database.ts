@@ -3,6 +3,7 @@ import { drizzle, type PgRemoteDatabase } from 'drizzle-orm/pg-proxy';
 import { Pool } from 'tarn';
 import { unauthenticated, unavailable } from '../errors.ts';
 import { ConnectionLost, Lane, type Statement } from './lane.ts';
+import { poolerOptions } from './pooler.ts';
 
 export type QueryBuilder = PgRemoteDatabase<Record<string, never>>;
 
@@ -133,7 +134,7 @@ function identity(
       set_config('statement_timeout', $3, true), set_config('plan_cache_mode', $4, true)`,
     params: [
       role,
-      claims ? JSON.stringify({ ...claims, role, aud: role }) : '',
+      claims ? JSON.stringify({ sub: claims.sub, email: claims.email, role, aud: role }) : '',
       String(timeoutMs),
       customPlans ? 'force_custom_plan' : 'auto',
     ],
@@ -183,18 +184,6 @@ async function compile(build: (db: QueryBuilder) => readonly Query<unknown>[]): 
       return Promise.all(results);
     },
   };
-}
-
-/**
- * Behind a transaction pooler named statements do not work (PgBouncer, Supavisor). They are known by
- * `pgbouncer=true` in the URL, as Prisma and Supabase write it, or by Supavisor's port.
- */
-function poolerOptions(text: string): { url: string; prepare: boolean } {
-  const url = new URL(text);
-  const pooled = url.searchParams.get('pgbouncer') === 'true' || url.port === '6543';
-  // postgres.js would send what it does not know to the server as a setting.
-  url.searchParams.delete('pgbouncer');
-  return { url: url.href, prepare: !pooled };
 }
 
 // https://www.postgresql.org/docs/current/errcodes-appendix.html

@@ -1,4 +1,4 @@
-import { and, eq, getTableColumns, gt, inArray, lt, type SQL, sql } from 'drizzle-orm';
+import { and, desc, eq, getTableColumns, gt, inArray, lt, type SQL, sql } from 'drizzle-orm';
 import type { Claims, Database, QueryBuilder } from './database.ts';
 import {
   chatCounters,
@@ -334,6 +334,8 @@ export function createMessageStore(database: Database) {
           })
           .from(chatReplyLeases)
           .where(lt(chatReplyLeases.expiresAt, sql`clock_timestamp()`))
+          // The latest first: any that cannot be ended gather behind them.
+          .orderBy(desc(chatReplyLeases.expiresAt))
           .limit(limit),
       ]);
       return rows;

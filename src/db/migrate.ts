@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { drizzle } from 'drizzle-orm/postgres-js';
 import { migrate } from 'drizzle-orm/postgres-js/migrator';
 import postgres from 'postgres';
+import { poolerOptions } from './pooler.ts';
 
 const migrationsFolder = fileURLToPath(new URL('../../drizzle', import.meta.url));
 
@@ -21,7 +22,11 @@ export interface MigrationReport {
  * @param url who the server works as (DATABASE_URL); may be the same
  */
 export async function migrateDatabase(ownerUrl: string, url: string): Promise<MigrationReport> {
-  const sql = postgres(ownerUrl, { max: 1, onnotice: () => {}, connect_timeout: 5 });
+  const sql = postgres(poolerOptions(ownerUrl).url, {
+    max: 1,
+    onnotice: () => {},
+    connect_timeout: 5,
+  });
   try {
     await sql`select pg_advisory_lock(${LOCK})`;
     await migrate(drizzle(sql), { migrationsFolder });
@@ -30,6 +35,8 @@ export async function migrateDatabase(ownerUrl: string, url: string): Promise<Mi
     await letActAs(sql, login);
     return await inspect(sql, login);
   } finally {
+    // Behind a pooler the connection outlives us, and the lock with it.
+    await sql`select pg_advisory_unlock_all()`.catch(() => {});
     await sql.end({ timeout: 1 });
   }
 }

@@ -5,7 +5,7 @@ import { badInput } from '../errors.ts';
 const MAX_LENGTH = 200;
 const SUM_BYTES = 8;
 const POSITION =
-  /^(\d{4,6}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?\+00) ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
+  /^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)((?:\.\d{1,6})?\+00) ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
 
 /**
  * An opaque cursor: a position and a checksum over it and the user. The checksum tells a damaged or
@@ -27,14 +27,23 @@ export function decodeCursor(
   if (cursor === null || cursor === undefined) return undefined;
   const bytes = Buffer.from(cursor.slice(0, MAX_LENGTH + 1), 'base64url');
   const text = bytes.subarray(SUM_BYTES).toString();
-  const [, createdAt, id] = POSITION.exec(text) ?? [];
+  const [, seconds, rest, id] = POSITION.exec(text) ?? [];
+  const createdAt = `${seconds}${rest}`;
   const ours =
-    createdAt !== undefined &&
+    seconds !== undefined &&
     id !== undefined &&
+    isDate(seconds) &&
     // Encoded again, since base64 has more than one way to write the same bytes.
     encodeCursor(userId, { createdAt, id }) === cursor;
   if (!ours) throw badInput(argument, 'This cursor is not one of ours.');
   return { createdAt, id };
+}
+
+/** Whether PostgreSQL will read it: no 30th of February, no 25 o'clock. */
+function isDate(seconds: string): boolean {
+  const iso = seconds.replace(' ', 'T');
+  const date = new Date(`${iso}Z`);
+  return !Number.isNaN(date.getTime()) && date.toISOString().startsWith(iso);
 }
 
 function checksum(userId: string, text: string): Buffer {

@@ -119,7 +119,7 @@ builder.mutationFields((t) => ({
   stopReply: t.field({
     type: ChatMessage,
     description:
-      'Stops a reply from any device and keeps what has come so far. CONFLICT if it has ended.',
+      'Stops a reply from any device and keeps what has come so far. CONFLICT if it is COMPLETE or FAILED.',
     args: { id: t.arg.id({ required: true, description: "The message's id." }) },
     resolve: (_, args, context) => resolve.stopReply(args, context),
   }),

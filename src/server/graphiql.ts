@@ -56,6 +56,7 @@ export function createGraphiql() {
       if (!loading) {
         loading = load(name);
         if (KNOWN.test(name)) files.set(name, loading);
+        loading.catch(() => files.delete(name));
       }
       const file = await loading;
       if (!file) {

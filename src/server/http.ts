@@ -27,7 +27,7 @@ export function createHttpServer({ graphql, graphiql, metrics, readiness }: Part
   });
 
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+    const pathname = pathOf(request);
     if (pathname === '/graphql') {
       if (graphiql && wantsPage(request)) return graphiql.serve('index.html', request, response);
       const refusal = refuse(request);
@@ -54,6 +54,9 @@ export function createHttpServer({ graphql, graphiql, metrics, readiness }: Part
     return send(response, 404, 'Not found\n');
   }
 }
+
+/** The path as it was asked for; not through URL, which throws at what some send. */
+export const pathOf = ({ url = '/' }: IncomingMessage): string => url.split('?', 1)[0] ?? '/';
 
 /** Resolves with the address once the server takes requests. */
 export function listen(server: Server, port: number, host: string): Promise<AddressInfo> {

@@ -43,8 +43,8 @@ export function useResponseCache({ cache, messages, schema }: Parts): Plugin<Htt
     if (found.kind === 'hit') return fromCache(found.body);
     if (found.kind === 'away') return { result: await execute(), status: 'fwd=bypass' };
     if (found.kind === 'unleased' && found.stored && context.viewer) {
-      const seq = await messages.seq(context.viewer);
-      const body = await cache.renew(page.key, seq, found.seenAt);
+      const seq = await messages.seq(context.viewer).catch(() => undefined);
+      const body = seq !== undefined && (await cache.renew(page.key, seq, found.seenAt));
       if (body) return fromCache(body);
     }
     const id = Object.values(page.key).join('\n');

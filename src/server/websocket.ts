@@ -1,16 +1,16 @@
 import type { Server } from 'node:http';
 import { CloseCode } from 'graphql-ws';
-import { type Extra, useServer } from 'graphql-ws/use/ws';
+import { useServer } from 'graphql-ws/use/ws';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { ExpectedError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { TokenVerifier, Viewer } from '../services/tokens.ts';
 import { authenticate } from './authentication.ts';
 import { type Graphql, MAX_BODY_BYTES, type SocketContext } from './graphql.ts';
+import { pathOf } from './http.ts';
 
 interface SocketState extends Record<PropertyKey, unknown> {
   viewer?: Viewer | undefined;
-  expiry?: NodeJS.Timeout | undefined;
 }
 
 interface Parts {
@@ -37,7 +37,9 @@ export function serveWebSocket(server: Server, { graphql, tokens, log }: Parts) 
     perMessageDeflate: false,
   });
   server.on('upgrade', (request, socket, head) => {
-    if (new URL(request.url ?? '/', 'http://localhost').pathname !== '/graphql') {
+    // Until ws takes it over nobody else listens, and a reset would end the process.
+    socket.on('error', () => socket.destroy());
+    if (pathOf(request) !== '/graphql') {
       socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\n\r\n');
       return;
     }
@@ -59,11 +61,8 @@ export function serveWebSocket(server: Server, { graphql, tokens, log }: Parts) 
           if (away) extra.socket.close(TRY_AGAIN_LATER, 'Try again later');
           return false; // closes with 4403 Forbidden
         }
-        if (extra.viewer) closeAtTheEnd(extra, extra.viewer);
+        if (extra.viewer) closeAtTheEnd(extra.socket, extra.viewer);
         return true;
-      },
-      onDisconnect({ extra }) {
-        clearTimeout(extra.expiry);
       },
       async onSubscribe({ extra }, _id, params) {
         const initial: SocketContext = { socketViewer: extra.viewer };
@@ -105,15 +104,20 @@ export function serveWebSocket(server: Server, { graphql, tokens, log }: Parts) 
   };
 }
 
-function closeAtTheEnd(extra: Extra & SocketState, viewer: Viewer): void {
+/** Also when the socket has closed meanwhile, no timer stays behind. */
+function closeAtTheEnd(socket: WebSocket, viewer: Viewer): void {
+  if (socket.readyState !== socket.OPEN) return;
   const left = viewer.expiresAt.getTime() - Date.now();
-  extra.expiry = setTimeout(
+  const timer = setTimeout(
     () => {
-      if (left > LONGEST_TIMER) closeAtTheEnd(extra, viewer);
-      else extra.socket.close(CloseCode.Forbidden, 'Forbidden');
+      socket.off('close', forget);
+      if (left > LONGEST_TIMER) closeAtTheEnd(socket, viewer);
+      else socket.close(CloseCode.Forbidden, 'Forbidden');
     },
     Math.min(left, LONGEST_TIMER),
   );
+  const forget = () => clearTimeout(timer);
+  socket.once('close', forget);
 }
 
 function tryParse<T>(parse: () => T): T | Error {

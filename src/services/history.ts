@@ -1,7 +1,7 @@
 import type { Claims } from '../db/database.ts';
 import type { MessageRow, MessageStore, Page, Position } from '../db/messages.ts';
 import { badInput } from '../errors.ts';
-import { checkId, checkRange } from './input.ts';
+import { checkId, checkInstant, checkRange } from './input.ts';
 
 export type { MessageRow, Page, Position };
 
@@ -52,7 +52,9 @@ export function checkFirst(first: number): number {
 export function checkFilter(filter: ChatFilter | null | undefined) {
   const from = filter?.from ?? undefined;
   const to = filter?.to ?? undefined;
-  if (from && to && from > to) throw badInput('filter.from', 'from has to be before to.');
+  checkInstant('filter.from', from);
+  checkInstant('filter.to', to);
+  if (from && to && from > to) throw badInput('filter.from', 'from is after to.');
   return {
     from,
     to,

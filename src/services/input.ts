@@ -39,6 +39,12 @@ export function checkRange(argument: string, value: number, min: number, max: nu
   return value;
 }
 
+/** Years that ISO 8601 writes with four digits, and PostgreSQL reads. */
+export function checkInstant(argument: string, instant: Date | undefined): void {
+  const year = instant?.getUTCFullYear() ?? 1;
+  if (year < 1 || year > 9999) throw badInput(argument, 'Years go from 0001 to 9999.');
+}
+
 const MAX_JSON_BYTES = 16 * 1024;
 const MAX_JSON_DEPTH = 64;
 

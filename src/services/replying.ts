@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Claims } from '../db/database.ts';
-import type { MessageRow, MessageStore, ReplyOutcome } from '../db/messages.ts';
+import type { MessageRow, MessageStore, ReplyOutcome, RunningReply } from '../db/messages.ts';
 import { ExpectedError, notFound } from '../errors.ts';
 import type { Events } from '../events/events.ts';
 import type { Logger } from '../log.ts';
@@ -90,12 +90,19 @@ export function createReplies(parts: Parts) {
 
   async function sweep(): Promise<void> {
     for (const reply of await messages.abandoned(100)) {
-      const row = await messages.abandon({ sub: reply.userId }, reply, {
-        status: 'FAILED',
-        failure: 'The server that wrote this reply went away. Try again.',
-      });
-      if (row) await announce(row.userId, row.seq);
+      // One that cannot be ended must not keep the others waiting.
+      await giveUp(reply).catch((error: unknown) =>
+        log.warn({ code: codeOf(error) }, 'an abandoned reply could not be ended'),
+      );
     }
+  }
+
+  async function giveUp(reply: RunningReply): Promise<void> {
+    const row = await messages.abandon({ sub: reply.userId }, reply, {
+      status: 'FAILED',
+      failure: 'The server that wrote this reply went away. Try again.',
+    });
+    if (row) await announce(row.userId, row.seq);
   }
 
   async function generate(
@@ -214,9 +221,14 @@ export function createReplies(parts: Parts) {
       }
     },
 
-    /** Asks whichever process writes this reply to stop. */
+    /** Asks whichever process writes this reply to stop; should the event be lost, its heartbeat sees it. */
     async requestStop(viewer: Claims, id: string): Promise<void> {
       await messages.requestStop(viewer, id);
+      events.publish(viewer.sub, { kind: 'stop', messageId: id });
+    },
+
+    /** Lets go of the reply to a message that was deleted, and its lease with it. */
+    letGo(viewer: Claims, id: string): void {
       events.publish(viewer.sub, { kind: 'stop', messageId: id });
     },
 

@@ -62,12 +62,9 @@ export function createSending({ messages, replies, limiter, announce }: Parts) {
 
       const token = replies.newToken();
       const { mood, score: moodScore } = moodOf(message);
-      const stored = await messages.insert(viewer, {
-        ...body,
-        mood,
-        moodScore,
-        token,
-        leaseMs: replies.leaseMs,
+      const fresh = { ...body, mood, moodScore, token, leaseMs: replies.leaseMs };
+      const stored = await messages.insert(viewer, fresh).catch((error: unknown) => {
+        throw withId(error, id);
       });
       const row = first(stored);
       if (stored.kind === 'created') {
@@ -112,13 +109,19 @@ export function createSending({ messages, replies, limiter, announce }: Parts) {
       const seq = await messages.delete(viewer, id);
       if (seq === undefined) throw notFound();
       await announce(viewer.sub, seq);
-      await replies.requestStop(viewer, id);
+      replies.letGo(viewer, id);
       return id;
     },
   };
 }
 
 export type Sending = ReturnType<typeof createSending>;
+
+/** Whether it was stored is not known: under this id it can be sent again without being doubled. */
+function withId(error: unknown, id: string): unknown {
+  if (!(error instanceof ExpectedError) || error.code !== 'SERVICE_UNAVAILABLE') return error;
+  return new ExpectedError(error.code, error.message, { id }, { cause: error.cause });
+}
 
 /** The message under an id, if it is the one that was sent. */
 function first(stored: Stored): MessageRow {
