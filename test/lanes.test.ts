@@ -8,6 +8,7 @@ import { Lane } from '../src/db/lane.ts';
 import { createMessageStore } from '../src/db/messages.ts';
 import { ExpectedError } from '../src/errors.ts';
 import { createTestDatabase, type TestDatabase } from './kit/database.ts';
+import { startGate } from './kit/gate.ts';
 
 let urls: TestDatabase;
 let database: Database;
@@ -179,6 +180,48 @@ describe('when backends die', () => {
     const after = lane.transaction([{ sql: 'select 1', params: [], rows: 'arrays' }]);
     await expect(after).rejects.toThrow();
     lane.destroy();
+  });
+
+  it('sends nothing of a transaction over another connection', async () => {
+    const gate = await startGate(urls.url);
+    const lane = await Lane.open({ url: gate.url, prepare: true, connectTimeoutMs: 2000 });
+    // The second one waits in the driver until the first has been described.
+    const cut = lane.transaction([
+      { sql: 'select pg_sleep($1)', params: ['60'], rows: 'arrays' },
+      { sql: 'select $1::text', params: ['meant for that transaction'], rows: 'arrays' },
+    ]);
+    const lost = expect(cut).rejects.toThrow();
+    await expect
+      .poll(
+        async () =>
+          (await admin`select 1 from pg_stat_activity where query ~ '^select pg_sleep'`).length,
+      )
+      .toBe(1);
+    await admin`select pg_terminate_backend(pid) from pg_stat_activity where query ~ '^select pg_sleep'`;
+    await lost;
+    // Time enough for the driver to connect again, if it did.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(gate.connections).toBe(1);
+    gate.close();
+  });
+
+  it('lets no late progress undo the end of a reply', async () => {
+    const messages = createMessageStore(database);
+    const me = { sub: randomUUID() };
+    const message = newMessage('hello');
+    await messages.insert(me, message);
+    const ending = postgres(urls.ownerUrl, { max: 1, onnotice: () => {} });
+    await ending.unsafe('begin');
+    await ending`update chat_history set status = 'COMPLETE', response = 'all of it' where id = ${message.id}`;
+    await ending`delete from chat_reply_leases where message_id = ${message.id}`;
+    const progress = messages.progress(me, message.id, message.token, 'half of it');
+    await expect
+      .poll(async () => (await admin`select 1 from pg_locks where not granted`).length)
+      .toBeGreaterThan(0);
+    await ending.unsafe('commit');
+    expect(await progress).toBe(false);
+    expect(await messages.find(me, message.id)).toMatchObject({ response: 'all of it' });
+    await ending.end();
   });
 
   it('leaves no role and no claims behind on a lane', async () => {

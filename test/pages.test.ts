@@ -22,8 +22,10 @@ it('reads a page once for all who miss it at the same time', async () => {
   await send(me, 'news');
   const answers = await Promise.all(Array.from({ length: 20 }, read));
   expect(answers.every(({ newest }) => newest === 'news')).toBe(true);
-  const collapsed = answers.filter(({ status }) => status === 'chatkeep; fwd=miss; collapsed');
-  expect(collapsed.length).toBeGreaterThan(10);
+  const by = (status: string) => answers.filter((answer) => answer.status === status).length;
+  expect(by('chatkeep; fwd=stale; stored') + by('chatkeep; fwd=uri-miss; stored')).toBe(1);
+  expect(by('chatkeep; fwd=miss; collapsed')).toBeGreaterThan(0);
+  expect(by('chatkeep; fwd=miss; collapsed') + by('chatkeep; hit')).toBe(19);
   expect((await read()).status).toBe('chatkeep; hit');
 });
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Any, type Client, clientOf, HISTORY, SEARCH, send, signIn } from './kit/client.ts';
+import { startGate } from './kit/gate.ts';
 import { type RedisServer, redisAvailable, startRedis } from './kit/redis.ts';
 import { startServer, type TestServer } from './kit/server.ts';
 
@@ -120,6 +121,29 @@ describe.runIf(redisAvailable)('with Redis', () => {
     await send(me, 'a long message, so that the companion takes its time', { awaitReply: false });
     expect(await cacheStatus(me)).not.toMatch(/stored|hit/);
     expect(await cacheStatus(me, '{ viewer { id } }')).toBeNull();
+  });
+
+  it('shares no read that began before a change with who asks after it', async () => {
+    const gate = await startGate(one.database.url);
+    const slow = await startServer({
+      env: { REDIS_URL: redis.url, DATABASE_URL: gate.url },
+      beside: one,
+    });
+    const meAtSlow = clientOf(slow, me.token);
+    // Its statement is prepared then: the held read is one round trip.
+    await newest(meAtSlow);
+    await send(me, 'old');
+    const read = gate.hold();
+    const early = newest(meAtSlow);
+    await read;
+    await send(meAtTwo, 'new');
+    const late = newest(meAtSlow);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    gate.open();
+    expect(await early).toBe('old');
+    expect(await late).toBe('new');
+    await slow.stop();
+    gate.close();
   });
 
   it('asks Redis for no list of keys, whatever it does', async () => {

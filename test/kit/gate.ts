@@ -3,9 +3,13 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 export interface Gate {
   /** The URL that leads through it. */
   readonly url: string;
+  /** How many were ever opened. */
+  readonly connections: number;
   /** Cuts all connections, and each new one at once. */
   shut(): void;
   open(): void;
+  /** Keeps back what the server answers, until `open`; resolves once a transaction's end is kept back. */
+  hold(): Promise<void>;
   close(): void;
 }
 
@@ -13,13 +17,24 @@ export interface Gate {
 export async function startGate(targetUrl: string): Promise<Gate> {
   const target = new URL(targetUrl);
   const sockets = new Set<Socket>();
+  const held: (() => void)[] = [];
+  let holding = false;
+  let committed = () => {};
   let isOpen = true;
+  let connections = 0;
   const server = createServer((inside) => {
+    connections += 1;
     if (!isOpen) {
       inside.destroy();
       return;
     }
     const outside = connect(Number(target.port), target.hostname);
+    inside.pipe(outside);
+    outside.on('data', (chunk: Buffer) => {
+      if (holding) held.push(() => inside.write(chunk));
+      else inside.write(chunk);
+      if (holding && chunk.includes('COMMIT')) committed();
+    });
     for (const [one, other] of [
       [inside, outside],
       [outside, inside],
@@ -30,7 +45,6 @@ export async function startGate(targetUrl: string): Promise<Gate> {
         sockets.delete(one);
         other.destroy();
       });
-      one.pipe(other);
     }
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -41,9 +55,20 @@ export async function startGate(targetUrl: string): Promise<Gate> {
   };
   return {
     url: Object.assign(new URL(targetUrl), { port: String(port) }).href,
+    get connections() {
+      return connections;
+    },
     shut,
     open() {
       isOpen = true;
+      holding = false;
+      for (const write of held.splice(0)) write();
+    },
+    hold() {
+      holding = true;
+      return new Promise<void>((resolve) => {
+        committed = resolve;
+      });
     },
     close() {
       shut();
