@@ -19,12 +19,15 @@ interface Parts {
 
 /** The HTTP side of the contract's table of addresses. */
 export function createHttpServer({ graphql, graphiql, metrics, readiness }: Parts): Server {
-  return createServer((request, response) => {
+  const server = createServer((request, response) => {
     route(request, response).catch(() => {
       if (!response.headersSent) response.writeHead(500);
       response.end();
     });
   });
+  // Longer than load balancers keep a connection (60 s): who closes first must not be us.
+  server.keepAliveTimeout = 65_000;
+  return server;
 
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const pathname = pathOf(request);

@@ -21,6 +21,7 @@ interface Parts {
 
 const INIT_TIMEOUT_MS = 3_000;
 const PING_MS = 12_000;
+const CLOSE_TIMEOUT_MS = 1_000;
 const GOING_AWAY = 1001;
 const TRY_AGAIN_LATER = 1013;
 // setTimeout takes no more (2^31-1 ms, 24.8 days).
@@ -99,7 +100,12 @@ export function serveWebSocket(server: Server, { graphql, tokens, log }: Parts) 
     /** Tells every client to come back (to another process) and waits for them to be gone. */
     async close(): Promise<void> {
       for (const socket of sockets.clients) socket.close(GOING_AWAY, 'Going away');
+      // A client that does not answer keeps nobody waiting.
+      const impatience = setTimeout(() => {
+        for (const socket of sockets.clients) socket.terminate();
+      }, CLOSE_TIMEOUT_MS);
       await disposable.dispose();
+      clearTimeout(impatience);
     },
   };
 }
