@@ -4,6 +4,7 @@ import { createDatabase } from './db/database.ts';
 import { startEmbeddedPostgres } from './db/embedded/index.ts';
 import { createMessageStore } from './db/messages.ts';
 import { migrateDatabase } from './db/migrate.ts';
+import { createReplyStore } from './db/replies.ts';
 import { createUserStore } from './db/users.ts';
 import type { Env } from './env.ts';
 import { createMemoryEvents } from './events/memory.ts';
@@ -76,9 +77,10 @@ export async function startChatkeep(env: Env, options: Options): Promise<Chatkee
     const tokens = ownTokens ?? createSupabaseVerifier(env.supabase);
 
     const messages = createMessageStore(database);
+    const store = createReplyStore(database);
     const announce = createAnnouncer(cache, events);
     const timing = options.replyTiming ?? {};
-    const replies = createReplies({ messages, writer, events, announce, log, timing });
+    const replies = createReplies({ messages, store, writer, events, announce, log, timing });
     const limiter = createSendLimiter({
       perMinute: env.rateLimitPerMinute,
       ...(redis && { link: redis }),

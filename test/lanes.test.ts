@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createDatabase, type Database } from '../src/db/database.ts';
 import { Lane } from '../src/db/lane.ts';
 import { createMessageStore } from '../src/db/messages.ts';
+import { createReplyStore } from '../src/db/replies.ts';
 import { ExpectedError } from '../src/errors.ts';
 import { createTestDatabase, type TestDatabase } from './kit/database.ts';
 import { startGate } from './kit/gate.ts';
@@ -214,7 +215,12 @@ describe('when backends die', () => {
     await ending.unsafe('begin');
     await ending`update chat_history set status = 'COMPLETE', response = 'all of it' where id = ${message.id}`;
     await ending`delete from chat_reply_leases where message_id = ${message.id}`;
-    const progress = messages.progress(me, message.id, message.token, 'half of it');
+    const progress = createReplyStore(database).progress(
+      me,
+      message.id,
+      message.token,
+      'half of it',
+    );
     await expect
       .poll(async () => (await admin`select 1 from pg_locks where not granted`).length)
       .toBeGreaterThan(0);

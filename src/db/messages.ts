@@ -1,4 +1,4 @@
-import { and, desc, eq, getTableColumns, gt, inArray, lt, type SQL, sql } from 'drizzle-orm';
+import { and, eq, gt, type SQL, sql } from 'drizzle-orm';
 import type { Claims, Database, QueryBuilder } from './database.ts';
 import {
   chatCounters,
@@ -7,14 +7,17 @@ import {
   chatReplyLeases,
   type MessageRow,
 } from './schema.ts';
+import {
+  columns,
+  inMs,
+  olderThan,
+  one,
+  openHistory,
+  type Position,
+  tombstone,
+} from './statements.ts';
 
-export type { MessageRow };
-
-/** A place in the history; `createdAt` as PostgreSQL prints it, in microseconds. */
-export interface Position {
-  readonly createdAt: string;
-  readonly id: string;
-}
+export type { MessageRow, Position };
 
 export interface PageQuery {
   readonly first: number;
@@ -51,39 +54,8 @@ export type Stored =
   | { readonly kind: 'created' | 'existing' | 'different'; readonly row: MessageRow }
   | { readonly kind: 'deleted' };
 
-export interface ReplyOutcome {
-  readonly status: 'COMPLETE' | 'STOPPED' | 'FAILED';
-  readonly response: string;
-  readonly failure: string | null;
-}
-
-export interface RunningReply {
-  readonly userId: string;
-  readonly messageId: string;
-  readonly token: string;
-}
-
-const columns = getTableColumns(chatHistory);
 const ALL_MOODS = ['POSITIVE', 'NEUTRAL', 'NEGATIVE'] as const;
 const END: Position = { createdAt: 'infinity', id: 'ffffffff-ffff-ffff-ffff-ffffffffffff' };
-
-/** First statement of every change: see chatkeep.open_history() in drizzle/. */
-const openHistory = (db: QueryBuilder) => db.execute(sql`select chatkeep.open_history()`);
-
-const one = (userId: string, id: string) =>
-  and(eq(chatHistory.userId, userId), eq(chatHistory.id, id));
-
-const tombstone = (userId: string, id: string) =>
-  and(eq(chatDeletions.userId, userId), eq(chatDeletions.id, id));
-
-const leaseOf = (userId: string, id: string, token: string) =>
-  and(
-    eq(chatReplyLeases.userId, userId),
-    eq(chatReplyLeases.messageId, id),
-    eq(chatReplyLeases.token, token),
-  );
-
-const inMs = (ms: number) => sql<string>`clock_timestamp() + ${ms} * interval '1 millisecond'`;
 
 /** The statements over a user's messages. Every one runs as that user, under row level security. */
 export function createMessageStore(database: Database) {
@@ -159,104 +131,6 @@ export function createMessageStore(database: Database) {
       return found;
     },
 
-    /** Notes the text so far; false when the generation has lost its lease. */
-    async progress(claims: Claims, id: string, token: string, response: string): Promise<boolean> {
-      const [rows] = await database.asUser(claims, (db) => [
-        db
-          .update(chatHistory)
-          .set({ response, status: 'STREAMING' })
-          .from(chatReplyLeases)
-          .where(
-            and(
-              one(claims.sub, id),
-              // Waiting for finish() to commit, this statement looks again at the message, but not at
-              // the lease that finish() has deleted (READ COMMITTED, EvalPlanQual).
-              inArray(chatHistory.status, ['PENDING', 'STREAMING']),
-              leaseOf(claims.sub, id, token),
-            ),
-          )
-          .returning({ id: chatHistory.id }),
-      ]);
-      return rows.length > 0;
-    },
-
-    /** Ends a reply; undefined when the generation has lost its lease (ended or deleted elsewhere). */
-    async finish(
-      claims: Claims,
-      id: string,
-      token: string,
-      outcome: ReplyOutcome,
-    ): Promise<MessageRow | undefined> {
-      const [, rows] = await database.asUser(claims, (db) => [
-        openHistory(db),
-        db
-          .update(chatHistory)
-          .set(outcome)
-          .from(chatReplyLeases)
-          .where(and(one(claims.sub, id), leaseOf(claims.sub, id, token)))
-          .returning(columns),
-        db.delete(chatReplyLeases).where(leaseOf(claims.sub, id, token)),
-      ]);
-      return rows[0];
-    },
-
-    /**
-     * Ends a reply whose lease ran out, keeping the text so far. Undefined when it is not abandoned
-     * (any more).
-     */
-    async abandon(
-      claims: Claims,
-      reply: RunningReply,
-      outcome: Omit<ReplyOutcome, 'response'>,
-    ): Promise<MessageRow | undefined> {
-      const expired = lt(chatReplyLeases.expiresAt, sql`clock_timestamp()`);
-      const lease = and(leaseOf(claims.sub, reply.messageId, reply.token), expired);
-      const [, rows] = await database.asUser(claims, (db) => [
-        openHistory(db),
-        db
-          .update(chatHistory)
-          .set(outcome)
-          .from(chatReplyLeases)
-          .where(and(one(claims.sub, reply.messageId), lease))
-          .returning(columns),
-        db.delete(chatReplyLeases).where(lease),
-      ]);
-      return rows[0];
-    },
-
-    /** Starts over for a reply that FAILED or was STOPPED; undefined in any other state. */
-    async restart(
-      claims: Claims,
-      id: string,
-      token: string,
-      leaseMs: number,
-    ): Promise<MessageRow | undefined> {
-      const [, restarted, rows] = await database.asUser(claims, (db) => [
-        openHistory(db),
-        db.execute(sql`
-          with restarted as (
-            update ${chatHistory} set status = 'PENDING', response = '', failure = null
-            where ${one(claims.sub, id)} and status in ('FAILED', 'STOPPED')
-            returning user_id, id
-          )
-          insert into ${chatReplyLeases} (user_id, message_id, token, expires_at)
-          select user_id, id, ${token}::uuid, ${inMs(leaseMs)} from restarted
-          returning message_id`),
-        db.select().from(chatHistory).where(one(claims.sub, id)),
-      ]);
-      return restarted.length > 0 ? rows[0] : undefined;
-    },
-
-    /** Asks whoever writes this reply to stop; they see it with their next heartbeat. */
-    async requestStop(claims: Claims, id: string): Promise<void> {
-      await database.asUser(claims, (db) => [
-        db
-          .update(chatReplyLeases)
-          .set({ stopRequested: true })
-          .where(and(eq(chatReplyLeases.userId, claims.sub), eq(chatReplyLeases.messageId, id))),
-      ]);
-    },
-
     /** Deletes a message and leaves a tombstone; answers the change's number. */
     async delete(claims: Claims, id: string): Promise<bigint | undefined> {
       const [, gone, tombstones] = await database.asUser(claims, (db) => [
@@ -304,42 +178,6 @@ export function createMessageStore(database: Database) {
       ]);
       return rows;
     },
-
-    /**
-     * Keeps replies alive for another `leaseMs`. Answers those that still are this process', and
-     * which of them somebody asked to stop.
-     */
-    async beat(tokens: readonly string[], leaseMs: number) {
-      const [rows] = await database.asWorker((db) => [
-        db
-          .update(chatReplyLeases)
-          .set({ expiresAt: inMs(leaseMs) as unknown as string })
-          .where(inArray(chatReplyLeases.token, [...tokens]))
-          .returning({
-            token: chatReplyLeases.token,
-            stopRequested: chatReplyLeases.stopRequested,
-          }),
-      ]);
-      return rows;
-    },
-
-    /** Replies that nobody writes any more, of all users. */
-    async abandoned(limit: number): Promise<readonly RunningReply[]> {
-      const [rows] = await database.asWorker((db) => [
-        db
-          .select({
-            userId: chatReplyLeases.userId,
-            messageId: chatReplyLeases.messageId,
-            token: chatReplyLeases.token,
-          })
-          .from(chatReplyLeases)
-          .where(lt(chatReplyLeases.expiresAt, sql`clock_timestamp()`))
-          // The latest first: any that cannot be ended gather behind them.
-          .orderBy(desc(chatReplyLeases.expiresAt))
-          .limit(limit),
-      ]);
-      return rows;
-    },
   };
 }
 
@@ -368,9 +206,6 @@ function stored(
   if (deleted) return { kind: 'deleted' };
   return found && { kind: found.same ? 'existing' : 'different', row: found.row };
 }
-
-const olderThan = ({ createdAt, id }: Position): SQL =>
-  sql`(${chatHistory.createdAt}, ${chatHistory.id}) < (${createdAt}::timestamptz, ${id}::uuid)`;
 
 /**
  * One page and the user's `seq` in one statement, of one shape whatever the filter: a part that is

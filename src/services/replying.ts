@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Claims } from '../db/database.ts';
-import type { MessageRow, MessageStore, ReplyOutcome, RunningReply } from '../db/messages.ts';
+import type { MessageRow, MessageStore } from '../db/messages.ts';
+import type { ReplyOutcome, ReplyStore, RunningReply } from '../db/replies.ts';
 import { ExpectedError, notFound } from '../errors.ts';
 import type { Events } from '../events/events.ts';
 import type { Logger } from '../log.ts';
@@ -31,6 +32,7 @@ export const REPLY_TIMING: ReplyTiming = {
 
 interface Parts {
   readonly messages: MessageStore;
+  readonly store: ReplyStore;
   readonly writer: ReplyWriter;
   readonly events: Events;
   readonly announce: Announce;
@@ -59,7 +61,7 @@ const isRunning = (row: MessageRow) => row.status === 'PENDING' || row.status ==
  * loses it can change nothing more, and a reply whose lease ran out is ended as FAILED by any process.
  */
 export function createReplies(parts: Parts) {
-  const { messages, writer, events, announce, log } = parts;
+  const { messages, store, writer, events, announce, log } = parts;
   const timing = { ...REPLY_TIMING, ...parts.timing };
   const running = new Map<string, Generation>();
   let closing = false;
@@ -79,7 +81,7 @@ export function createReplies(parts: Parts) {
     const beating = [...running.values()];
     const tokens = beating.map(({ token }) => token);
     const kept = new Map(
-      (await messages.beat(tokens, timing.leaseMs)).map((row) => [row.token, row.stopRequested]),
+      (await store.beat(tokens, timing.leaseMs)).map((row) => [row.token, row.stopRequested]),
     );
     for (const generation of beating) {
       const stopRequested = kept.get(generation.token);
@@ -89,7 +91,7 @@ export function createReplies(parts: Parts) {
   }
 
   async function sweep(): Promise<void> {
-    for (const reply of await messages.abandoned(100)) {
+    for (const reply of await store.abandoned(100)) {
       // One that cannot be ended must not keep the others waiting.
       await giveUp(reply).catch((error: unknown) =>
         log.warn({ code: codeOf(error) }, 'an abandoned reply could not be ended'),
@@ -98,7 +100,7 @@ export function createReplies(parts: Parts) {
   }
 
   async function giveUp(reply: RunningReply): Promise<void> {
-    const row = await messages.abandon({ sub: reply.userId }, reply, {
+    const row = await store.abandon({ sub: reply.userId }, reply, {
       status: 'FAILED',
       failure: 'The server that wrote this reply went away. Try again.',
     });
@@ -117,7 +119,7 @@ export function createReplies(parts: Parts) {
       if (storing || !text.isNew()) return;
       storing = true;
       try {
-        await messages.progress(viewer, row.id, token, text.take());
+        await store.progress(viewer, row.id, token, text.take());
       } catch (error) {
         log.warn({ code: codeOf(error) }, 'progress of a reply was not stored');
       } finally {
@@ -171,7 +173,7 @@ export function createReplies(parts: Parts) {
   async function finish(viewer: Claims, id: string, token: string, outcome: ReplyOutcome) {
     for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 2_000)) {
       try {
-        return await messages.finish(viewer, id, token, outcome);
+        return await store.finish(viewer, id, token, outcome);
       } catch (error) {
         const retryable = error instanceof ExpectedError && error.code === 'SERVICE_UNAVAILABLE';
         if (!retryable || closing) throw error;
@@ -180,26 +182,38 @@ export function createReplies(parts: Parts) {
     }
   }
 
+  /** Starts writing a reply. It goes on whether or not somebody waits for it. */
+  function start(viewer: Claims, row: MessageRow, token: string): void {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const stopListening = events.listen(viewer.sub, (hint) => {
+      if (hint.kind === 'stop' && hint.messageId === row.id) controller.abort('stopped');
+    });
+    const done = generate(viewer, row, { token, signal })
+      .catch((error: unknown) => log.error({ err: codeOf(error) }, 'a reply could not be ended'))
+      .finally(async () => {
+        running.delete(token);
+        (await stopListening)();
+      });
+    running.set(token, { viewer, messageId: row.id, token, controller, done });
+    if (closing) controller.abort('shutdown');
+  }
+
   return {
     /** A fresh token for the lease of a reply, to be stored with the message. */
     newToken: (): string => randomUUID(),
     leaseMs: timing.leaseMs,
 
-    /** Starts writing a reply. It goes on whether or not somebody waits for it. */
-    start(viewer: Claims, row: MessageRow, token: string): void {
-      const controller = new AbortController();
-      const { signal } = controller;
-      const stopListening = events.listen(viewer.sub, (hint) => {
-        if (hint.kind === 'stop' && hint.messageId === row.id) controller.abort('stopped');
-      });
-      const done = generate(viewer, row, { token, signal })
-        .catch((error: unknown) => log.error({ err: codeOf(error) }, 'a reply could not be ended'))
-        .finally(async () => {
-          running.delete(token);
-          (await stopListening)();
-        });
-      running.set(token, { viewer, messageId: row.id, token, controller, done });
-      if (closing) controller.abort('shutdown');
+    start,
+
+    /** Has a reply that FAILED or was STOPPED written anew; undefined in any other state. */
+    async restart(viewer: Claims, id: string): Promise<MessageRow | undefined> {
+      const token = randomUUID();
+      const row = await store.restart(viewer, id, token, timing.leaseMs);
+      if (!row) return undefined;
+      await announce(viewer.sub, row.seq);
+      start(viewer, row, token);
+      return row;
     },
 
     /** The message once its reply has ended, wherever it is being written. */
@@ -223,7 +237,7 @@ export function createReplies(parts: Parts) {
 
     /** Asks whichever process writes this reply to stop; should the event be lost, its heartbeat sees it. */
     async requestStop(viewer: Claims, id: string): Promise<void> {
-      await messages.requestStop(viewer, id);
+      await store.requestStop(viewer, id);
       events.publish(viewer.sub, { kind: 'stop', messageId: id });
     },
 

@@ -95,11 +95,7 @@ export function createSending({ messages, replies, limiter, announce }: Parts) {
       if (!row) throw notFound();
       if (row.status !== 'FAILED' && row.status !== 'STOPPED') throw refusal();
       await takeTurn(viewer);
-      const token = replies.newToken();
-      const restarted = await messages.restart(viewer, id, token, replies.leaseMs);
-      if (!restarted) throw refusal();
-      await announce(viewer.sub, restarted.seq);
-      replies.start(viewer, restarted, token);
+      if (!(await replies.restart(viewer, id))) throw refusal();
       return replies.ended(viewer, id);
     },
 

@@ -1,0 +1,157 @@
+import { and, desc, eq, inArray, lt, sql } from 'drizzle-orm';
+import type { Claims, Database } from './database.ts';
+import { chatHistory, chatReplyLeases, type MessageRow } from './schema.ts';
+import { columns, inMs, leaseOf, one, openHistory } from './statements.ts';
+
+export interface ReplyOutcome {
+  readonly status: 'COMPLETE' | 'STOPPED' | 'FAILED';
+  readonly response: string;
+  readonly failure: string | null;
+}
+
+export interface RunningReply {
+  readonly userId: string;
+  readonly messageId: string;
+  readonly token: string;
+}
+
+/** The statements over replies that are being written, and over their leases. */
+export function createReplyStore(database: Database) {
+  return {
+    /** Notes the text so far; false when the generation has lost its lease. */
+    async progress(claims: Claims, id: string, token: string, response: string): Promise<boolean> {
+      const [rows] = await database.asUser(claims, (db) => [
+        db
+          .update(chatHistory)
+          .set({ response, status: 'STREAMING' })
+          .from(chatReplyLeases)
+          .where(
+            and(
+              one(claims.sub, id),
+              // Waiting for finish() to commit, this statement looks again at the message, but not at
+              // the lease that finish() has deleted (READ COMMITTED, EvalPlanQual).
+              inArray(chatHistory.status, ['PENDING', 'STREAMING']),
+              leaseOf(claims.sub, id, token),
+            ),
+          )
+          .returning({ id: chatHistory.id }),
+      ]);
+      return rows.length > 0;
+    },
+
+    /** Ends a reply; undefined when the generation has lost its lease (ended or deleted elsewhere). */
+    async finish(
+      claims: Claims,
+      id: string,
+      token: string,
+      outcome: ReplyOutcome,
+    ): Promise<MessageRow | undefined> {
+      const [, rows] = await database.asUser(claims, (db) => [
+        openHistory(db),
+        db
+          .update(chatHistory)
+          .set(outcome)
+          .from(chatReplyLeases)
+          .where(and(one(claims.sub, id), leaseOf(claims.sub, id, token)))
+          .returning(columns),
+        db.delete(chatReplyLeases).where(leaseOf(claims.sub, id, token)),
+      ]);
+      return rows[0];
+    },
+
+    /**
+     * Ends a reply whose lease ran out, keeping the text so far. Undefined when it is not abandoned
+     * (any more).
+     */
+    async abandon(
+      claims: Claims,
+      reply: RunningReply,
+      outcome: Omit<ReplyOutcome, 'response'>,
+    ): Promise<MessageRow | undefined> {
+      const expired = lt(chatReplyLeases.expiresAt, sql`clock_timestamp()`);
+      const lease = and(leaseOf(claims.sub, reply.messageId, reply.token), expired);
+      const [, rows] = await database.asUser(claims, (db) => [
+        openHistory(db),
+        db
+          .update(chatHistory)
+          .set(outcome)
+          .from(chatReplyLeases)
+          .where(and(one(claims.sub, reply.messageId), lease))
+          .returning(columns),
+        db.delete(chatReplyLeases).where(lease),
+      ]);
+      return rows[0];
+    },
+
+    /** Starts over for a reply that FAILED or was STOPPED; undefined in any other state. */
+    async restart(
+      claims: Claims,
+      id: string,
+      token: string,
+      leaseMs: number,
+    ): Promise<MessageRow | undefined> {
+      const [, restarted, rows] = await database.asUser(claims, (db) => [
+        openHistory(db),
+        db.execute(sql`
+          with restarted as (
+            update ${chatHistory} set status = 'PENDING', response = '', failure = null
+            where ${one(claims.sub, id)} and status in ('FAILED', 'STOPPED')
+            returning user_id, id
+          )
+          insert into ${chatReplyLeases} (user_id, message_id, token, expires_at)
+          select user_id, id, ${token}::uuid, ${inMs(leaseMs)} from restarted
+          returning message_id`),
+        db.select().from(chatHistory).where(one(claims.sub, id)),
+      ]);
+      return restarted.length > 0 ? rows[0] : undefined;
+    },
+
+    /** Asks whoever writes this reply to stop; they see it with their next heartbeat. */
+    async requestStop(claims: Claims, id: string): Promise<void> {
+      await database.asUser(claims, (db) => [
+        db
+          .update(chatReplyLeases)
+          .set({ stopRequested: true })
+          .where(and(eq(chatReplyLeases.userId, claims.sub), eq(chatReplyLeases.messageId, id))),
+      ]);
+    },
+
+    /**
+     * Keeps replies alive for another `leaseMs`. Answers those that still are this process', and
+     * which of them somebody asked to stop.
+     */
+    async beat(tokens: readonly string[], leaseMs: number) {
+      const [rows] = await database.asWorker((db) => [
+        db
+          .update(chatReplyLeases)
+          .set({ expiresAt: inMs(leaseMs) as unknown as string })
+          .where(inArray(chatReplyLeases.token, [...tokens]))
+          .returning({
+            token: chatReplyLeases.token,
+            stopRequested: chatReplyLeases.stopRequested,
+          }),
+      ]);
+      return rows;
+    },
+
+    /** Replies that nobody writes any more, of all users. */
+    async abandoned(limit: number): Promise<readonly RunningReply[]> {
+      const [rows] = await database.asWorker((db) => [
+        db
+          .select({
+            userId: chatReplyLeases.userId,
+            messageId: chatReplyLeases.messageId,
+            token: chatReplyLeases.token,
+          })
+          .from(chatReplyLeases)
+          .where(lt(chatReplyLeases.expiresAt, sql`clock_timestamp()`))
+          // The latest first: any that cannot be ended gather behind them.
+          .orderBy(desc(chatReplyLeases.expiresAt))
+          .limit(limit),
+      ]);
+      return rows;
+    },
+  };
+}
+
+export type ReplyStore = ReturnType<typeof createReplyStore>;

@@ -1,0 +1,34 @@
+import { and, eq, getTableColumns, type SQL, sql } from 'drizzle-orm';
+import type { QueryBuilder } from './database.ts';
+import { chatDeletions, chatHistory, chatReplyLeases } from './schema.ts';
+
+/* What the statements of messages.ts and replies.ts are made of. */
+
+/** A place in the history; `createdAt` as PostgreSQL prints it, in microseconds. */
+export interface Position {
+  readonly createdAt: string;
+  readonly id: string;
+}
+
+export const columns = getTableColumns(chatHistory);
+/** First statement of every change: see chatkeep.open_history() in drizzle/. */
+export const openHistory = (db: QueryBuilder) => db.execute(sql`select chatkeep.open_history()`);
+
+export const one = (userId: string, id: string) =>
+  and(eq(chatHistory.userId, userId), eq(chatHistory.id, id));
+
+export const tombstone = (userId: string, id: string) =>
+  and(eq(chatDeletions.userId, userId), eq(chatDeletions.id, id));
+
+export const leaseOf = (userId: string, id: string, token: string) =>
+  and(
+    eq(chatReplyLeases.userId, userId),
+    eq(chatReplyLeases.messageId, id),
+    eq(chatReplyLeases.token, token),
+  );
+
+export const inMs = (ms: number) =>
+  sql<string>`clock_timestamp() + ${ms} * interval '1 millisecond'`;
+
+export const olderThan = ({ createdAt, id }: Position): SQL =>
+  sql`(${chatHistory.createdAt}, ${chatHistory.id}) < (${createdAt}::timestamptz, ${id}::uuid)`;
