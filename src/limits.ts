@@ -1,6 +1,5 @@
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import type { RedisLink } from './redis.ts';
-import { RedisAway } from './redis.ts';
 
 export type Taken = { readonly ok: true } | { readonly ok: false; readonly retryAfterMs: number };
 
@@ -36,7 +35,8 @@ export function createSendLimiter({ perMinute, link }: Options): SendLimiter {
         });
         return;
       } catch (error) {
-        if (!(error instanceof RedisAway)) throw error;
+        // Whatever else Redis says: no reason to refuse a message.
+        if (error instanceof RateLimiterRes) throw error;
       }
     }
     await here.consume(key);

@@ -17,12 +17,20 @@ export interface RedisLink {
   readonly up: boolean;
   /**
    * Whether what stands in Redis can be relied on: this process has not failed to write to it for `ms`.
-   * A process that saw Redis fail may have lost a write of its own.
+   * A process that saw Redis fail may have lost a write of its own; one that just started has not.
    */
   trustedFor(ms: number): boolean;
-  /** @throws RedisAway at once while Redis is away */
+  /** A write was lost, whatever the reason: what stands in Redis is not to be relied on from now. */
+  distrust(): void;
+  /**
+   * @throws RedisAway at once while Redis is away, and after a connection error or a time-out, which
+   * begin an outage; what Redis itself says against a command is thrown as it is
+   */
   run<T>(command: (client: RedisClient) => Promise<T>): Promise<T>;
-  /** A connection of its own, for subscribing; it resubscribes by itself. */
+  /**
+   * A connection of its own, for subscribing; it resubscribes by itself. It answers a `ping`, or is
+   * replaced.
+   */
   subscriber(): RedisClient;
   /** Calls back each time Redis is there again after an outage. */
   onBack(listener: () => void): void;
@@ -32,22 +40,36 @@ export interface RedisLink {
 const COMMAND_TIMEOUT_MS = 150;
 const PROBE_MS = 250;
 const FIRST_CONNECT_MS = 1_000;
+// A cut that nobody is told of (a firewall, a frozen host) would else last as long as TCP's patience.
+const SILENCE_MS = 2_000;
+const TOPOLOGY_MS = 5_000;
+/** Keys of as many slots, so that a Cluster is not back before each of its masters is. */
+const CLUSTER_PROBES = 16;
 
-// The defaults let a GET wait for more than 20 s, and run queued writes after the outage.
+// The defaults let a GET wait for more than 20 s, and run queued and sent writes after the outage.
 const commandOptions: RedisOptions = {
   enableOfflineQueue: false,
+  autoResendUnfulfilledCommands: false,
   maxRetriesPerRequest: 1,
   commandTimeout: COMMAND_TIMEOUT_MS,
   connectTimeout: FIRST_CONNECT_MS,
+  socketTimeout: SILENCE_MS,
   enableAutoPipelining: false,
   retryStrategy: (attempt) => Math.min(attempt * 50, 500),
+  // A primary that became a replica stays one: the name may lead to the new primary.
+  reconnectOnError: (error) => error.message.startsWith('READONLY'),
 };
 
 const subscriberOptions: RedisOptions = {
   maxRetriesPerRequest: null,
   connectTimeout: FIRST_CONNECT_MS,
+  socketTimeout: SILENCE_MS,
   retryStrategy: (attempt) => Math.min(attempt * 50, 500),
 };
+
+/** States in which Redis answers, but not with what was asked for, or takes no writes. */
+const NOT_SERVING =
+  /^(LOADING|MASTERDOWN|CLUSTERDOWN|READONLY|BUSY|TRYAGAIN|OOM|MISCONF|NOREPLICAS|NOAUTH|WRONGPASS)\b/;
 
 /**
  * Connects to one Redis, or to a Cluster for a comma-separated list of URLs. Redis being away does not
@@ -60,37 +82,56 @@ export async function connectRedis(urls: string, log: Logger): Promise<RedisLink
   const subscribers: RedisClient[] = [];
   const backListeners: (() => void)[] = [];
   let up = false;
-  let backAt = Number.NEGATIVE_INFINITY;
+  const refusals = new Set<string>();
+  let trustedSince = Number.NEGATIVE_INFINITY;
   let failed = false;
   let closed = false;
+  let lastError: Error | undefined;
   let probing: NodeJS.Timeout | undefined;
 
-  function fail(): void {
+  function fail(error = lastError): void {
     if (failed || closed) return;
     failed = true;
     up = false;
-    log.warn('Redis is away: going on without it');
-    probing = setInterval(probe, PROBE_MS);
+    log.warn({ reason: error && reasonOf(error) }, 'Redis is away: going on without it');
+    probing = setTimeout(probe, PROBE_MS);
   }
 
-  function probe(): void {
-    // A write: a Redis that only reads is of no use.
-    client.set('chat:probe', '1', 'PX', PROBE_MS).then(
-      () => {
-        if (!failed || closed) return;
-        clearInterval(probing);
-        failed = false;
-        up = true;
-        backAt = performance.now();
-        log.info('Redis is back');
-        for (const listener of backListeners) listener();
-      },
-      () => {},
+  // Writes, because a Redis that is out of memory, or a replica now, still answers a PING.
+  async function probe(): Promise<void> {
+    const keys = Array.from(
+      { length: isCluster ? CLUSTER_PROBES : 1 },
+      (_, i) => `chat:probe:${i}`,
     );
+    const answers = await Promise.allSettled(keys.map((key) => client.set(key, 1, 'PX', 1_000)));
+    if (closed) return;
+    if (answers.some(({ status }) => status === 'rejected')) {
+      probing = setTimeout(probe, PROBE_MS);
+      return;
+    }
+    failed = false;
+    lastError = undefined;
+    up = true;
+    trustedSince = performance.now();
+    log.info('Redis is back');
+    for (const listener of backListeners) listener();
   }
 
-  client.on('error', () => {});
-  client.on('close', fail);
+  /** An error that is no outage is a fault of ours, or of the rights we were given: said once. */
+  function refused(error: Error): void {
+    const reason = reasonOf(error);
+    const [kind = ''] = reason.split(' ');
+    if (refusals.has(kind)) return;
+    refusals.add(kind);
+    log.error({ reason }, 'Redis refused a command');
+  }
+
+  client.on('error', (error) => {
+    lastError = error;
+  });
+  client.on('close', () => fail());
+  // One node of a Cluster: what it was told last may not have reached the replica that takes over.
+  client.on('-node', () => fail());
   await firstConnection(client, isCluster).then(
     () => {
       up = !failed;
@@ -103,7 +144,10 @@ export async function connectRedis(urls: string, log: Logger): Promise<RedisLink
     get up() {
       return up;
     },
-    trustedFor: (ms) => up && performance.now() - backAt > ms,
+    trustedFor: (ms) => up && performance.now() - trustedSince > ms,
+    distrust() {
+      trustedSince = performance.now();
+    },
     async run(command) {
       if (!up) throw new RedisAway();
       try {
@@ -111,9 +155,11 @@ export async function connectRedis(urls: string, log: Logger): Promise<RedisLink
       } catch (error) {
         // A library's own verdict (a rate limit reached), not a failure.
         if (!(error instanceof Error)) throw error;
-        // An error for an answer (out of memory, read-only, loading) is as bad as none: what was to be
-        // written is not there.
-        fail();
+        if (error.name === 'ReplyError' && !NOT_SERVING.test(error.message)) {
+          refused(error);
+          throw error;
+        }
+        fail(error);
         throw new RedisAway('Redis does not answer.', { cause: error });
       }
     },
@@ -128,7 +174,7 @@ export async function connectRedis(urls: string, log: Logger): Promise<RedisLink
     },
     async close() {
       closed = true;
-      clearInterval(probing);
+      clearTimeout(probing);
       for (const connection of [client, ...subscribers]) connection.disconnect();
     },
   };
@@ -147,9 +193,14 @@ function open(nodes: readonly string[], options: RedisOptions): RedisClient {
       ...(password && { password: decodeURIComponent(password) }),
       ...(protocol === 'rediss:' && { tls: {} }),
     },
+    slotsRefreshInterval: TOPOLOGY_MS,
     clusterRetryStrategy: (attempt: number) => Math.min(attempt * 50, 500),
   } as unknown as NonNullable<ConstructorParameters<typeof Cluster>[1]>);
 }
+
+/** Some of Node's connection errors have a code and no message. */
+const reasonOf = (error: Error & { code?: string }): string =>
+  (error.message || error.code || error.name).slice(0, 200);
 
 function firstConnection(client: RedisClient, isCluster: boolean): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -11,6 +11,7 @@ import { createLog } from '../src/log.ts';
 import {
   type EmbeddedServer,
   isRunning,
+  kill,
   newFolder,
   onDatabase,
   postmasterOf,
@@ -167,7 +168,7 @@ describe('embedded PostgreSQL', { timeout: 60_000 }, () => {
     await remember(killed);
     const pids = await processesOf(dataDir);
     await killed.kill();
-    for (const pid of pids) process.kill(pid, 'SIGKILL');
+    for (const pid of pids) kill(pid);
     await until(async () => !pids.some(isRunning));
 
     await expectRemembered(await start());

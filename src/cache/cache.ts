@@ -55,7 +55,9 @@ export interface PageCache {
   fill(key: PageKey, page: CachedPage, seenAt: number, ttlSeconds: number): Promise<boolean>;
   /**
    * Called by a write, after its commit and before its acknowledgement: the lease becomes the maximum
-   * of what it was and `seq`, and lives `leaseMs` from now. Never throws.
+   * of what it was and `seq`, and lives `leaseMs` from now. A writer that comes late, when the lease of
+   * a later change has run out, does not go back behind that change. Never throws; a process that could
+   * not move a lease finds the cache `away` until that lease must have run out.
    */
   advance(userId: string, seq: bigint): Promise<void>;
 }

@@ -60,8 +60,9 @@ export function createMemoryCache(options: Options = {}): PageCache {
       return true;
     },
     async advance(userId, seq) {
-      const known = leaseOf(userId);
-      const current = known !== undefined && known > seq ? known : seq;
+      // Also a lease that ran out: a writer that comes late must not go back behind it.
+      const known = leases.get(userId)?.seq ?? seq;
+      const current = known > seq ? known : seq;
       leases.set(userId, { seq: current, endsAt: now() + leaseMs });
     },
   };

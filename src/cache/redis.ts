@@ -25,7 +25,7 @@ return {lease or '', seq and 1 or 0, string.format('%.0f', now)}`;
 // prolongs none. Too late, it says nothing: a lease that a write set meanwhile may have run out.
 const LEARN = `${PRELUDE}
 local seq, seenAt, leaseMs = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-if now - seenAt > leaseMs / 2 then return false end
+if now < seenAt or now - seenAt > leaseMs / 2 then return false end
 local lease = redis.call('GET', KEYS[1])
 if not lease then
   redis.call('SET', KEYS[1], seq, 'PX', leaseMs)
@@ -46,11 +46,19 @@ redis.call('HSET', KEYS[2], 'seq', seq, 'body', ARGV[4])
 redis.call('EXPIRE', KEYS[2], ARGV[5])
 return 1`;
 
+// A writer that stood still between its commit and this comes when the lease of a later change may have
+// run out. With its own number it would bring back pages from before that change: hence the highest
+// number that any writer came with, which outlives the leases.
 const ADVANCE = `${PRELUDE}
-local seq, lease = ARGV[1], redis.call('GET', KEYS[1])
+local seq, lease, top = ARGV[1], redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])
 if lease and newer(lease, seq) then seq = lease end
+if top and newer(top, seq) then seq = top end
 redis.call('SET', KEYS[1], seq, 'PX', ARGV[2])
+if seq ~= top then redis.call('SET', KEYS[2], seq, 'EX', ARGV[3]) end
 return 1`;
+
+/** No writer stands still for longer than this and goes on. */
+const TOP_S = 3_600;
 
 type Script = (...args: (string | number | Buffer)[]) => Promise<unknown>;
 type Scripts = Record<'chatLookBuffer' | 'chatRenewBuffer' | 'chatFill' | 'chatAdvance', Script>;
@@ -64,7 +72,7 @@ export function createRedisCache(link: RedisLink, { leaseMs = 5_000 }: Options =
       client.defineCommand('chatLook', { numberOfKeys: 2, lua: LOOK });
       client.defineCommand('chatRenew', { numberOfKeys: 2, lua: RENEW });
       client.defineCommand('chatFill', { numberOfKeys: 2, lua: FILL });
-      client.defineCommand('chatAdvance', { numberOfKeys: 1, lua: ADVANCE });
+      client.defineCommand('chatAdvance', { numberOfKeys: 2, lua: ADVANCE });
       prepared.add(client);
     }
     return client as unknown as Scripts;
@@ -102,10 +110,12 @@ export function createRedisCache(link: RedisLink, { leaseMs = 5_000 }: Options =
     },
     async advance(userId, seq) {
       // Also while leases are not trusted yet: others do trust them. One that cannot be moved makes
-      // this process trust none until it must have run out.
+      // this process trust none until it must have run out, whatever the reason: a Redis without memory
+      // takes no writes and still answers reads.
+      const keys = [leaseKey(userId), `chat:top:{${userId}}`] as const;
       await link
-        .run((client) => scripts(client).chatAdvance(leaseKey(userId), String(seq), leaseMs))
-        .catch(() => {});
+        .run((client) => scripts(client).chatAdvance(...keys, String(seq), leaseMs, TOP_S))
+        .catch(() => link.distrust());
     },
   };
 }

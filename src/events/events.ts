@@ -10,9 +10,17 @@ export type HintListener = (hint: Hint) => void;
 export interface Events {
   /** Never throws and waits for nothing. Listeners in this process hear it at once, Redis or not. */
   publish(userId: string, hint: Hint): void;
-  /** Resolves once hints are sure to arrive (while Redis is away: at once); with the way to stop. */
+  /**
+   * Resolves once hints are sure to arrive, with the way to stop. While Redis is away: at once, and a
+   * gap is told when they do.
+   */
   listen(userId: string, listener: HintListener): Promise<() => void>;
-  /** Calls back when hints may have been lost: everybody should compare with PostgreSQL then. */
+  /**
+   * Calls back when hints may have been lost, and now and then while Redis is away: everybody should
+   * compare with PostgreSQL then. Answers the way to stop.
+   */
   onGap(listener: () => void): () => void;
+  /** How many listen in this process. */
+  readonly listeners: number;
   close(): Promise<void>;
 }

@@ -4,15 +4,15 @@ import { createListeners } from './listeners.ts';
 
 /** Events of a server that is one process. */
 export function createMemoryEvents(log: Logger): Events {
-  const listeners = createListeners(log);
+  const here = createListeners(log);
   return {
-    publish: (userId, hint) => listeners.tell(userId, hint),
-    async listen(userId, listener) {
-      listeners.add(userId, listener);
-      return () => listeners.remove(userId, listener);
-    },
+    publish: (userId, hint) => here.tell(userId, hint),
+    listen: async (userId, listener) => here.add(userId, listener),
     // Nothing is lost inside a process.
-    onGap: listeners.onGap,
+    onGap: here.onGap,
+    get listeners() {
+      return here.size;
+    },
     async close() {},
   };
 }

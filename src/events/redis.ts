@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
 import type { Logger } from '../log.ts';
-import type { RedisClient, RedisLink } from '../redis.ts';
-import type { Events, Hint } from './events.ts';
+import type { RedisLink } from '../redis.ts';
+import type { Events } from './events.ts';
 import { createListeners } from './listeners.ts';
 
 interface Options {
@@ -10,6 +11,17 @@ interface Options {
   /** How long `listen` waits for Redis to acknowledge, in ms. */
   readonly ackMs?: number;
 }
+
+/** So long gaps are gathered into one: many channels come back at the same time. */
+const GAP_MS = 20;
+
+const Payload = z.object({
+  from: z.string(),
+  hint: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('changed'), seq: z.string().regex(/^\d{1,19}$/) }),
+    z.object({ kind: z.literal('stop'), messageId: z.string() }),
+  ]),
+});
 
 const channelOf = (userId: string) => `chat:events:{${userId}}`;
 const userOf = (channel: string) => channel.slice('chat:events:{'.length, -1);
@@ -23,23 +35,72 @@ export function createRedisEvents(link: RedisLink, log: Logger, options: Options
   const here = createListeners(log);
   const processId = randomUUID();
   const subscriber = link.subscriber();
-  const acknowledged = new Map<string, Promise<void>>();
+  /** Users whose channel Redis acknowledged. */
+  const subscribed = new Set<string>();
+  /** Users who are listened to already, and whose hints may be lost until Redis acknowledges. */
+  const deaf = new Set<string>();
+  /** What is under way for a user's channel: one step at a time. */
+  const steps = new Map<string, Promise<void>>();
+  let gap: NodeJS.Timeout | undefined;
 
-  const subscribe = (client: RedisClient, channel: string): Promise<unknown> =>
-    link.isCluster ? client.ssubscribe(channel) : client.subscribe(channel);
-  const unsubscribe = (client: RedisClient, channel: string): Promise<unknown> =>
-    link.isCluster ? client.sunsubscribe(channel) : client.unsubscribe(channel);
+  function tellGapSoon(): void {
+    gap ??= setTimeout(() => {
+      gap = undefined;
+      here.tellGap();
+    }, GAP_MS);
+  }
+
+  async function step(userId: string): Promise<void> {
+    const channel = channelOf(userId);
+    const wanted = here.has(userId);
+    if (wanted === subscribed.has(userId)) return;
+    if (wanted) {
+      await (link.isCluster ? subscriber.ssubscribe(channel) : subscriber.subscribe(channel));
+      subscribed.add(userId);
+      if (deaf.delete(userId)) tellGapSoon();
+    } else {
+      subscribed.delete(userId);
+      deaf.delete(userId);
+      await (link.isCluster ? subscriber.sunsubscribe(channel) : subscriber.unsubscribe(channel));
+    }
+  }
+
+  /** Brings the channel to what the listeners want by then; what fails is tried again while polling. */
+  function settle(userId: string): Promise<void> {
+    const last = (steps.get(userId) ?? Promise.resolve())
+      .then(() => step(userId))
+      .catch(() => {})
+      .finally(() => {
+        if (steps.get(userId) === last) steps.delete(userId);
+      });
+    steps.set(userId, last);
+    return last;
+  }
+
+  /** On a new connection: what was published before Redis acknowledges each channel anew is lost. */
+  function subscribeAnew(): void {
+    for (const userId of subscribed) deaf.add(userId);
+    subscribed.clear();
+    for (const userId of here.users()) settle(userId);
+  }
+
+  function poll(): void {
+    if (!link.up) here.tellGap();
+    for (const userId of here.users()) {
+      if (!subscribed.has(userId) && !steps.has(userId)) settle(userId);
+    }
+    // A dead connection shows itself only to those who send; of a Cluster's, TCP takes care.
+    if (!link.isCluster && subscriber.status === 'ready') subscriber.ping().catch(() => {});
+  }
 
   subscriber.on(link.isCluster ? 'smessage' : 'message', (channel: string, payload: string) => {
     const received = parse(payload);
     if (received && received.from !== processId) here.tell(userOf(channel), received.hint);
   });
-  // After the first time, a new connection: what was published in between is lost.
-  subscriber.on('ready', () => here.tellGap());
-  link.onBack(() => here.tellGap());
-  const poll = setInterval(() => {
-    if (!link.up) here.tellGap();
-  }, pollMs);
+  // Emitted by ioredis each time a connection, or one of a Cluster's, was made or made anew.
+  subscriber.on(link.isCluster ? 'subscribersReady' : 'ready', subscribeAnew);
+  link.onBack(tellGapSoon);
+  const polling = setInterval(poll, pollMs);
 
   return {
     publish(userId, hint) {
@@ -53,39 +114,35 @@ export function createRedisEvents(link: RedisLink, log: Logger, options: Options
         .catch(() => {});
     },
     async listen(userId, listener) {
-      // Subscribing and unsubscribing go out in the order of these calls, on one connection: the last
-      // one counts.
-      if (here.add(userId, listener)) {
-        const subscribing = subscribe(subscriber, channelOf(userId)).then(
-          () => {},
-          () => {},
-        );
-        acknowledged.set(userId, subscribing);
-      }
-      if (link.up) await atMost(ackMs, acknowledged.get(userId));
+      const stop = here.add(userId, listener);
+      const settled = settle(userId);
+      if (link.up) await atMost(ackMs, settled);
+      if (!subscribed.has(userId)) deaf.add(userId);
       return () => {
-        if (!here.remove(userId, listener)) return;
-        acknowledged.delete(userId);
-        unsubscribe(subscriber, channelOf(userId)).catch(() => {});
+        if (stop()) settle(userId);
       };
     },
     onGap: here.onGap,
+    get listeners() {
+      return here.size;
+    },
     async close() {
-      clearInterval(poll);
+      clearInterval(polling);
+      clearTimeout(gap);
       subscriber.disconnect();
     },
   };
 }
 
-function parse(payload: string): { from: string; hint: Hint } | undefined {
+function parse(payload: string): z.infer<typeof Payload> | undefined {
   try {
-    return JSON.parse(payload) as { from: string; hint: Hint };
+    return Payload.safeParse(JSON.parse(payload)).data;
   } catch {
     return undefined;
   }
 }
 
-async function atMost(ms: number, promise: Promise<void> | undefined): Promise<void> {
+async function atMost(ms: number, promise: Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, ms);

@@ -113,10 +113,19 @@ export async function newFolder(mode: 0o700 | 0o755 = 0o755): Promise<string> {
   return folder;
 }
 
+/** SIGKILL, for one that may have ended by itself meanwhile. */
+export function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
 /** Ends what still runs in the folder, and removes it. */
 export async function removeFolder(dataDir: string): Promise<void> {
   for (const pid of await processesOf(dataDir).catch(() => [])) {
-    if (isRunning(pid)) process.kill(pid, 'SIGKILL');
+    kill(pid);
   }
   await until(async () => {
     await rm(dataDir, { recursive: true, force: true });

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 
 const binary = ['redis-server', 'valkey-server'].find(
@@ -15,6 +16,7 @@ export const redisAvailable = binary !== undefined;
 
 export interface RedisServer {
   readonly url: string;
+  readonly port: number;
   /** A client of the test's own. */
   readonly client: Redis;
   /** SIGSTOP: the connections stay, nothing answers. */
@@ -56,6 +58,7 @@ export async function startRedis(...flags: string[]): Promise<RedisServer> {
   await start();
   return {
     url: `redis://127.0.0.1:${port}`,
+    port,
     client,
     freeze: () => child.kill('SIGSTOP'),
     thaw: () => child.kill('SIGCONT'),
@@ -66,6 +69,45 @@ export async function startRedis(...flags: string[]): Promise<RedisServer> {
       child.kill('SIGCONT');
       if (child.exitCode === null && child.signalCode === null) await kill();
       await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+export interface RedisCluster {
+  /** As in REDIS_URL: a comma-separated list. */
+  readonly url: string;
+  readonly nodes: readonly RedisServer[];
+  stop(): Promise<void>;
+}
+
+const SLOTS = 16_384;
+const NODE_TIMEOUT_MS = '1000';
+
+/** Three masters that share the slots, and no replicas: one that is away takes its slots with it. */
+export async function startRedisCluster(): Promise<RedisCluster> {
+  const nodes: RedisServer[] = [];
+  const busPorts: number[] = [];
+  for (let i = 0; i < 3; i += 1) {
+    const busPort = await freePort();
+    busPorts.push(busPort);
+    const flags = ['--cluster-enabled', 'yes', '--cluster-port', `${busPort}`];
+    nodes.push(await startRedis(...flags, '--cluster-node-timeout', NODE_TIMEOUT_MS));
+  }
+  for (const [i, { client, port }] of nodes.entries()) {
+    const first = Math.floor((SLOTS * i) / 3);
+    await client.call('CLUSTER', 'ADDSLOTSRANGE', first, Math.floor((SLOTS * (i + 1)) / 3) - 1);
+    if (i > 0) await nodes[0]?.client.call('CLUSTER', 'MEET', '127.0.0.1', port, `${busPorts[i]}`);
+  }
+  const agreed = async () => {
+    const infos = await Promise.all(nodes.map(({ client }) => client.cluster('INFO')));
+    return infos.every((info) => /cluster_state:ok/.test(info) && /cluster_size:3/.test(info));
+  };
+  while (!(await agreed())) await sleep(20);
+  return {
+    url: nodes.map(({ url }) => url).join(','),
+    nodes,
+    async stop() {
+      for (const node of nodes) await node.stop();
     },
   };
 }
