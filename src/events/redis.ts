@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { Logger } from '../log.ts';
 import type { RedisLink } from '../redis.ts';
+import { atMost } from '../timers.ts';
 import type { Events } from './events.ts';
 import { createListeners } from './listeners.ts';
 
@@ -140,13 +141,4 @@ function parse(payload: string): z.infer<typeof Payload> | undefined {
   } catch {
     return undefined;
   }
-}
-
-async function atMost(ms: number, promise: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([promise, timeout]);
-  clearTimeout(timer);
 }

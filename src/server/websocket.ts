@@ -5,6 +5,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { ExpectedError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { TokenVerifier, Viewer } from '../services/tokens.ts';
+import { at } from '../timers.ts';
 import { authenticate } from './authentication.ts';
 import { type Graphql, MAX_BODY_BYTES, type SocketContext } from './graphql.ts';
 import { pathOf } from './http.ts';
@@ -24,8 +25,6 @@ const PING_MS = 12_000;
 const CLOSE_TIMEOUT_MS = 1_000;
 const GOING_AWAY = 1001;
 const TRY_AGAIN_LATER = 1013;
-// setTimeout takes no more (2^31-1 ms, 24.8 days).
-const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
  * graphql-transport-ws on `/graphql`. Every operation goes through Yoga's envelope, so that context,
@@ -110,20 +109,11 @@ export function serveWebSocket(server: Server, { graphql, tokens, log }: Parts) 
   };
 }
 
-/** Also when the socket has closed meanwhile, no timer stays behind. */
 function closeAtTheEnd(socket: WebSocket, viewer: Viewer): void {
+  // It may have closed while its token was being checked: then nobody would call the timer off.
   if (socket.readyState !== socket.OPEN) return;
-  const left = viewer.expiresAt.getTime() - Date.now();
-  const timer = setTimeout(
-    () => {
-      socket.off('close', forget);
-      if (left > LONGEST_TIMER) closeAtTheEnd(socket, viewer);
-      else socket.close(CloseCode.Forbidden, 'Forbidden');
-    },
-    Math.min(left, LONGEST_TIMER),
-  );
-  const forget = () => clearTimeout(timer);
-  socket.once('close', forget);
+  const callOff = at(viewer.expiresAt, () => socket.close(CloseCode.Forbidden, 'Forbidden'));
+  socket.once('close', callOff);
 }
 
 function tryParse<T>(parse: () => T): T | Error {

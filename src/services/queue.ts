@@ -1,3 +1,5 @@
+import { at } from '../timers.ts';
+
 export interface Queue<T> extends AsyncIterableIterator<T> {
   push(value: T): void;
 }
@@ -12,9 +14,6 @@ interface QueueOptions {
   readonly onEnd: () => void;
 }
 
-// setTimeout takes no more (2^31-1 ms, 24.8 days).
-const LONGEST_TIMER = 2 ** 31 - 1;
-
 /**
  * A bounded queue that one reader iterates over. Not an async generator: that cannot be returned from
  * while it waits, and a subscriber that went away would stay for ever (measured: 0 of 10 cleaned up).
@@ -27,13 +26,12 @@ export function createQueue<T>({ limit, tooSlow, until, onEnd }: QueueOptions): 
   }[] = [];
   let ended = false;
   let failure: Error | undefined;
-  let timer: NodeJS.Timeout | undefined;
 
   function end(error?: Error): void {
     if (ended) return;
     ended = true;
     failure = error;
-    clearTimeout(timer);
+    callOff();
     if (error) waiting.length = 0;
     for (const reader of readers.splice(0)) {
       if (error) reader.reject(error);
@@ -42,14 +40,7 @@ export function createQueue<T>({ limit, tooSlow, until, onEnd }: QueueOptions): 
     onEnd();
   }
 
-  function watchTheClock(): void {
-    const left = until.getTime() - Date.now();
-    timer = setTimeout(
-      () => (left > LONGEST_TIMER ? watchTheClock() : end()),
-      Math.max(0, Math.min(left, LONGEST_TIMER)),
-    );
-  }
-  watchTheClock();
+  const callOff = at(until, () => end());
 
   return {
     push(value) {

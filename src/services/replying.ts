@@ -6,6 +6,7 @@ import { ExpectedError, notFound } from '../errors.ts';
 import type { Events } from '../events/events.ts';
 import type { Logger } from '../log.ts';
 import { ReplyFailed, type ReplyWriter } from '../replies/replies.ts';
+import { atMost } from '../timers.ts';
 import type { Announce } from './changes.ts';
 
 /** All in ms. */
@@ -228,7 +229,7 @@ export function createReplies(parts: Parts) {
           const row = await messages.find(viewer, id);
           if (!row) throw notFound();
           if (!isRunning(row)) return row;
-          await withTimeout(woken, timing.pollMs);
+          await atMost(timing.pollMs, woken);
         }
       } finally {
         stopListening();
@@ -254,7 +255,7 @@ export function createReplies(parts: Parts) {
     async close(ms: number): Promise<void> {
       clearInterval(sweeper);
       const all = () => Promise.allSettled([...running.values()].map(({ done }) => done));
-      await withTimeout(all(), ms);
+      await atMost(ms, all());
       closing = true;
       for (const generation of running.values()) interrupt(generation, 'shutdown');
       await all();
@@ -279,15 +280,6 @@ function createTextSoFar() {
       return text.toWellFormed();
     },
   };
-}
-
-async function withTimeout(promise: Promise<unknown>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([promise, timeout]);
-  clearTimeout(timer);
 }
 
 /** What of an error may stand in a log: PostgreSQL's details can hold a message's text. */
