@@ -3,12 +3,15 @@ import {
   buildClientSchema,
   buildSchema,
   findBreakingChanges,
+  findDangerousChanges,
+  type GraphQLNamedType,
   type GraphQLSchema,
   getIntrospectionQuery,
   type IntrospectionQuery,
   isInputObjectType,
   isIntrospectionType,
   isObjectType,
+  printType,
 } from 'graphql';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { clientOf, signIn } from './kit/client.ts';
@@ -36,6 +39,13 @@ describe('the schema', () => {
     const events = /chatEvents|ChatEvent|MessageChanged|MessageDeleted|ReplyDelta|CaughtUp/;
     const broken = findBreakingChanges(contract, served).map(({ description }) => description);
     expect(broken.filter((description) => !events.test(description))).toEqual([]);
+    const defaults = findDangerousChanges(contract, served)
+      .filter(({ type }) => type === 'ARG_DEFAULT_VALUE_CHANGE')
+      .map(({ description }) => description);
+    expect(defaults).toEqual([]);
+    expect(printType(served.getType('SendMessageInput') as GraphQLNamedType)).toContain(
+      'awaitReply: Boolean = true',
+    );
   });
 
   it('describes every type, field and argument', () => {
