@@ -1,14 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { connect } from 'node:net';
+import { connect as connectTcp } from 'node:net';
 import { createClient as createSseClient } from 'graphql-sse';
-import { type Client as WsClient, createClient } from 'graphql-ws';
 import { SignJWT } from 'jose';
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import WebSocket from 'ws';
 import { type Any, type Client, clientOf, HISTORY, send, signIn } from './kit/client.ts';
 import { startServer, startServerForTest, type TestServer } from './kit/server.ts';
-
-const ADDED = 'subscription { messageAdded { id message response status } }';
+import { ADDED, collect, connect, subscribed } from './kit/subscriptions.ts';
 
 let server: TestServer;
 let me: Client;
@@ -21,66 +19,14 @@ beforeEach(async () => {
   me = await signIn(server);
 });
 
-function wsClient(at: TestServer, token: string | undefined, key = 'authorization'): WsClient {
-  const client = createClient({
-    url: `${at.wsUrl}/graphql`,
-    webSocketImpl: WebSocket,
-    retryAttempts: 0,
-    connectionParams: token ? { [key]: `Bearer ${token}` } : {},
-  });
-  onTestFinished(async () => client.dispose());
-  return client;
-}
-
-/** A running subscription: what has come, and a promise for the nth value. */
-function collect(client: WsClient | ReturnType<typeof createSseClient>) {
-  const values: Any[] = [];
-  let wake = () => {};
-  const ended = new Promise<unknown>((resolve) => {
-    client.subscribe<Any>(
-      { query: ADDED },
-      {
-        next: (value) => {
-          values.push(value);
-          wake();
-        },
-        error: resolve,
-        complete: () => resolve(undefined),
-      },
-    );
-  });
-  return {
-    values,
-    ended,
-    async nth(n: number): Promise<Any> {
-      while (values.length < n) {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-      }
-      return values[n - 1];
-    },
-  };
-}
-
-/** Subscriptions have no acknowledgement: done when the server counts them. */
-async function subscribed(at: TestServer, n: number): Promise<void> {
-  await expect
-    .poll(async () => {
-      const text = await (await fetch(`${at.url}/metrics`)).text();
-      return Number(/chatkeep_subscriptions (\d+)/.exec(text)?.[1]);
-    })
-    .toBe(n);
-}
-
 describe('messageAdded', () => {
   it('shows a message on every device of its user, once its reply has ended, and on no other', async () => {
     const stranger = await signIn(server);
     const tabs = [
-      collect(wsClient(server, me.token)),
-      collect(wsClient(server, me.token, 'Authorization')),
+      collect(connect(server, me.token)),
+      collect(connect(server, me.token, 'Authorization')),
     ];
-    const foreign = collect(wsClient(server, stranger.token));
+    const foreign = collect(connect(server, stranger.token));
     await subscribed(server, 3);
     const sent = await send(me, 'hello');
     for (const tab of tabs) {
@@ -95,7 +41,7 @@ describe('messageAdded', () => {
   });
 
   it('gives them in the order of their ends, each once, while many are sent', async () => {
-    const tab = collect(wsClient(server, me.token));
+    const tab = collect(connect(server, me.token));
     await subscribed(server, 1);
     await Promise.all(Array.from({ length: 20 }, (_, i) => send(me, `message ${i}`)));
     await tab.nth(20);
@@ -162,7 +108,7 @@ describe('messageAdded', () => {
   });
 
   it('shows a page that has the message, once the event is there', async () => {
-    const tab = collect(wsClient(server, me.token));
+    const tab = collect(connect(server, me.token));
     await subscribed(server, 1);
     for (let i = 1; i <= 10; i += 1) {
       await me.data(HISTORY);
@@ -267,7 +213,7 @@ describe('graphql-transport-ws', () => {
   it('is not ended by whoever upgrades to nowhere and resets the connection', async () => {
     const { hostname, port } = new URL(server.url);
     for (const path of ['//', '/nowhere', '/graphql', '/%', 'http://[']) {
-      const socket = connect(Number(port), hostname).on('error', () => {});
+      const socket = connectTcp(Number(port), hostname).on('error', () => {});
       const closed = new Promise((resolve) => socket.once('close', resolve));
       socket.write(
         `GET ${path} HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n`,
@@ -285,7 +231,7 @@ describe('graphql-transport-ws', () => {
     const token = await new SignJWT({ sub: randomUUID(), aud: 'authenticated', exp })
       .setProtectedHeader({ alg: 'HS256' })
       .sign(Buffer.from(secret));
-    const tab = collect(wsClient(short, token));
+    const tab = collect(connect(short, token));
     expect(await tab.ended).toMatchObject({ code: 4403, reason: 'Forbidden' });
     expect(
       (await clientOf(short, token).ask('{ viewer { id } }')).errors?.[0]?.extensions.code,
@@ -295,7 +241,7 @@ describe('graphql-transport-ws', () => {
   it('is told to come back when the server stops', async () => {
     const stopping = await startServer();
     const guest = await signIn(stopping);
-    const tab = collect(wsClient(stopping, guest.token));
+    const tab = collect(connect(stopping, guest.token));
     await subscribed(stopping, 1);
     await stopping.stop();
     expect(await tab.ended).toMatchObject({ code: 1001 });

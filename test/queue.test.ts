@@ -1,12 +1,12 @@
 import { expect, it, vi } from 'vitest';
-import { createQueue } from '../src/services/queue.ts';
+import { Queue } from '../src/services/queue.ts';
 
 const HOUR = 60 * 60 * 1000;
 
 function queueOf(limit: number, until = new Date(Date.now() + HOUR)) {
   const onEnd = vi.fn();
   const tooSlow = () => new Error('too slow');
-  return { queue: createQueue<number>({ limit, until, tooSlow, onEnd }), onEnd };
+  return { queue: new Queue<number>({ limit, until, tooSlow, onEnd }), onEnd };
 }
 
 it('gives out what was pushed, in order, to readers that came before and after', async () => {

@@ -1,4 +1,5 @@
 import { and, eq, gt, type SQL, sql } from 'drizzle-orm';
+import { unionAll } from 'drizzle-orm/pg-core';
 import type { Claims, Database, QueryBuilder } from './database.ts';
 import {
   chatCounters,
@@ -49,6 +50,29 @@ export interface NewMessage {
   readonly leaseMs: number;
 }
 
+/** One change of a history. A message that changed often stands once, in its latest state. */
+export interface Change {
+  readonly seq: bigint;
+  readonly id: string;
+  /** Without: the message was deleted. */
+  readonly row: MessageRow | null;
+}
+
+export interface Changes {
+  /** The user's newest change, as read in the same statement. */
+  readonly seq: bigint;
+  /** By rising number. */
+  readonly changes: readonly Change[];
+}
+
+/** A reply that is being written, and its text as stored last. */
+export interface RunningText {
+  readonly id: string;
+  /** The number with which it began. */
+  readonly seq: bigint;
+  readonly response: string;
+}
+
 /** What became of a message under a client's id. */
 export type Stored =
   | { readonly kind: 'created' | 'existing' | 'different'; readonly row: MessageRow }
@@ -77,12 +101,7 @@ export function createMessageStore(database: Database) {
 
     /** The number of the user's newest change; 0 for a history that was never written to. */
     async seq(claims: Claims): Promise<bigint> {
-      const [rows] = await database.asUser(claims, (db) => [
-        db
-          .select({ seq: chatCounters.seq })
-          .from(chatCounters)
-          .where(eq(chatCounters.userId, claims.sub)),
-      ]);
+      const [rows] = await database.asUser(claims, (db) => [seqStatement(db, claims.sub)]);
       return rows[0]?.seq ?? 0n;
     },
 
@@ -141,23 +160,28 @@ export function createMessageStore(database: Database) {
       return gone.length > 0 ? tombstones[0]?.seq : undefined;
     },
 
-    /** Messages whose reply ended after `seq`, in the order of their ends. */
-    async endedSince(claims: Claims, seq: bigint, limit: number): Promise<readonly MessageRow[]> {
-      const [rows] = await database.asUser(claims, (db) => [
-        db
-          .select()
-          .from(chatHistory)
-          .where(
-            and(
-              eq(chatHistory.userId, claims.sub),
-              gt(chatHistory.seq, seq),
-              gt(chatHistory.replySeq, seq),
-            ),
-          )
-          .orderBy(chatHistory.replySeq)
-          .limit(limit),
+    /** What changed after a number. Fewer than `limit` changes are all there are up to `seq`. */
+    async changes(claims: Claims, after: bigint, limit: number): Promise<Changes> {
+      const [found] = await database.asUser(claims, (db) => [
+        changesStatement(db, claims.sub, after, limit),
       ]);
-      return rows;
+      const changes = found.flatMap(({ seq, id, row }) =>
+        seq === null || id === null ? [] : [{ seq, id, row: row as MessageRow | null }],
+      );
+      return { seq: found[0]?.current ?? 0n, changes };
+    },
+
+    /** The user's newest change, then the replies that were being written at that moment or later. */
+    async running(claims: Claims): Promise<{ seq: bigint; texts: readonly RunningText[] }> {
+      const [counters, texts] = await database.asUser(claims, (db) => [
+        seqStatement(db, claims.sub),
+        db
+          .select({ id: chatHistory.id, seq: chatHistory.seq, response: chatHistory.response })
+          .from(chatReplyLeases)
+          .innerJoin(chatHistory, one(claims.sub, chatReplyLeases.messageId))
+          .where(eq(chatReplyLeases.userId, claims.sub)),
+      ]);
+      return { seq: counters[0]?.seq ?? 0n, texts };
     },
 
     /** The newest exchanges before a message that have a reply, newest first. */
@@ -205,6 +229,44 @@ function stored(
 ): Stored | undefined {
   if (deleted) return { kind: 'deleted' };
   return found && { kind: found.same ? 'existing' : 'different', row: found.row };
+}
+
+function seqStatement(db: QueryBuilder, userId: string) {
+  return db
+    .select({ seq: chatCounters.seq })
+    .from(chatCounters)
+    .where(eq(chatCounters.userId, userId));
+}
+
+/**
+ * Messages and tombstones in one statement: two would see two moments, and a change committed between
+ * them could be passed over.
+ */
+function changesStatement(db: QueryBuilder, userId: string, after: bigint, limit: number) {
+  const changed = unionAll(
+    db
+      .select({ seq: chatHistory.seq, id: chatHistory.id })
+      .from(chatHistory)
+      .where(and(eq(chatHistory.userId, userId), gt(chatHistory.seq, after)))
+      .orderBy(chatHistory.seq)
+      .limit(limit),
+    db
+      .select({ seq: chatDeletions.seq, id: chatDeletions.id })
+      .from(chatDeletions)
+      .where(and(eq(chatDeletions.userId, userId), gt(chatDeletions.seq, after)))
+      .orderBy(chatDeletions.seq)
+      .limit(limit),
+  )
+    .orderBy(sql`seq`)
+    .limit(limit)
+    .as('changed');
+  return db
+    .select({ current: chatCounters.seq, seq: changed.seq, id: changed.id, row: columns })
+    .from(chatCounters)
+    .leftJoinLateral(changed, sql`true`)
+    .leftJoin(chatHistory, one(userId, changed.id))
+    .where(eq(chatCounters.userId, userId))
+    .orderBy(changed.seq);
 }
 
 /**

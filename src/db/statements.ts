@@ -1,4 +1,4 @@
-import { and, eq, getTableColumns, type SQL, sql } from 'drizzle-orm';
+import { type AnyColumn, and, eq, getTableColumns, type SQL, sql } from 'drizzle-orm';
 import type { QueryBuilder } from './database.ts';
 import { chatDeletions, chatHistory, chatReplyLeases } from './schema.ts';
 
@@ -14,7 +14,7 @@ export const columns = getTableColumns(chatHistory);
 /** First statement of every change: see chatkeep.open_history() in drizzle/. */
 export const openHistory = (db: QueryBuilder) => db.execute(sql`select chatkeep.open_history()`);
 
-export const one = (userId: string, id: string) =>
+export const one = (userId: string, id: string | AnyColumn) =>
   and(eq(chatHistory.userId, userId), eq(chatHistory.id, id));
 
 export const tombstone = (userId: string, id: string) =>

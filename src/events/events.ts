@@ -3,7 +3,22 @@ export type Hint =
   /** The user's history has reached this number. */
   | { readonly kind: 'changed'; readonly seq: string }
   /** Whoever writes the reply to this message should stop. */
-  | { readonly kind: 'stop'; readonly messageId: string };
+  | { readonly kind: 'stop'; readonly messageId: string }
+  /** Whoever writes the reply to this message should tell all its text so far. */
+  | { readonly kind: 'ask'; readonly messageId: string }
+  | TextHint;
+
+/**
+ * A piece of a reply that is being written: the one thing that travels itself, since it is not stored
+ * yet. `run` is the number with which the reply began; `offset` counts UTF-16 code units.
+ */
+export interface TextHint {
+  readonly kind: 'text';
+  readonly messageId: string;
+  readonly run: string;
+  readonly offset: number;
+  readonly text: string;
+}
 
 export type HintListener = (hint: Hint) => void;
 

@@ -16,11 +16,21 @@ interface Options {
 /** So long gaps are gathered into one: many channels come back at the same time. */
 const GAP_MS = 20;
 
+const seq = z.string().regex(/^\d{1,19}$/);
+
 const Payload = z.object({
   from: z.string(),
   hint: z.discriminatedUnion('kind', [
-    z.object({ kind: z.literal('changed'), seq: z.string().regex(/^\d{1,19}$/) }),
+    z.object({ kind: z.literal('changed'), seq }),
     z.object({ kind: z.literal('stop'), messageId: z.string() }),
+    z.object({ kind: z.literal('ask'), messageId: z.string() }),
+    z.object({
+      kind: z.literal('text'),
+      messageId: z.string(),
+      run: seq,
+      offset: z.int().nonnegative(),
+      text: z.string(),
+    }),
   ]),
 });
 

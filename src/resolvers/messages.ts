@@ -22,6 +22,3 @@ export const retryReply = ({ id }: ById, context: Context): Promise<MessageRow> 
 
 export const deleteMessage = ({ id }: ById, context: Context): Promise<string> =>
   context.services.sending.delete(signedIn(context), id);
-
-export const messageAdded = (context: Context): Promise<AsyncIterable<MessageRow>> =>
-  context.services.live.messageAdded(signedIn(context));

@@ -136,13 +136,3 @@ builder.mutationFields((t) => ({
     resolve: (_, args, context) => resolve.deleteMessage(args, context),
   }),
 }));
-
-builder.subscriptionField('messageAdded', (t) =>
-  t.field({
-    type: ChatMessage,
-    description:
-      'Every message of the signed-in user, from any device, once its reply has ended (COMPLETE, STOPPED or FAILED).',
-    subscribe: (_, _args, context) => resolve.messageAdded(context),
-    resolve: (row) => row,
-  }),
-);

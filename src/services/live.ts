@@ -1,32 +1,35 @@
-import type { MessageRow, MessageStore } from '../db/messages.ts';
-import { ExpectedError } from '../errors.ts';
-import type { Events } from '../events/events.ts';
+import pLimit from 'p-limit';
+import type { Change, Changes, MessageRow, MessageStore } from '../db/messages.ts';
+import { badInput, ExpectedError } from '../errors.ts';
+import type { Events, Hint } from '../events/events.ts';
 import type { Logger } from '../log.ts';
-import { createQueue, type Queue } from './queue.ts';
+import { type ChatEvent, createFeed, type Feed, type Subscriber } from './feed.ts';
+import { Queue } from './queue.ts';
 import type { Viewer } from './tokens.ts';
 
-interface Subscriber {
-  readonly queue: Queue<MessageRow>;
-  /** Only what comes after this number is news to the subscriber. */
-  readonly from: bigint;
-}
+export type { ChatEvent };
 
-/** One user's subscribers in this process: what is new is read once for all of them. */
-interface Feed {
-  readonly viewer: Viewer;
-  readonly subscribers: Set<Subscriber>;
+/** A feed while somebody listens, and what is under way for it. */
+interface OpenFeed {
+  readonly feed: Feed;
   readonly stopListening: () => void;
-  /** All up to here has been read. */
-  last: bigint;
   /** A read is under way; `again` says that there may be more than it sees. */
   reading: boolean;
   again: boolean;
+  /** Texts of running replies are to be read too. */
+  recover: boolean;
+  /** When the last piece that was missing was asked for, as `performance.now()`. */
+  askedAt: number;
 }
 
-/** So many messages wait for a subscriber that does not read, then its subscription ends. */
+/** So many events wait for a subscriber that does not read, then its subscription ends. */
 const QUEUE_LIMIT = 256;
-const READ_LIMIT = 100;
+/** So many changes are read, and sent, at a time. */
+const PIECE = 100;
+/** Reads at a time: feeds that all have to look at once leave lanes to everybody else. */
+const READERS = 4;
 const RETRY_MS = 1_000;
+const ASK_AGAIN_MS = 500;
 /** A socket closes itself when its token runs out, and says why; what is left are streams over HTTP. */
 const AFTER_EXPIRY_MS = 500;
 
@@ -37,77 +40,112 @@ interface Parts {
 }
 
 /**
- * Pushes messages to subscribers once their reply has ended. An event is only a hint that there is
+ * Pushes what happens to a user's history to the user's devices. A hint says only that there is
  * something to read: what is delivered comes from PostgreSQL, as that user, by rising number, so that
  * lost, doubled and reordered hints change nothing.
  */
 export function createLive({ messages, events, log }: Parts) {
-  const feeds = new Map<string, Promise<Feed>>();
+  const feeds = new Map<string, Promise<OpenFeed>>();
+  const read = pLimit(READERS);
   let subscribers = 0;
 
   const stopWatchingGaps = events.onGap(() => {
-    for (const opening of feeds.values()) opening.then(catchUp, () => {});
+    for (const opening of feeds.values()) {
+      opening.then(
+        (open) => {
+          open.recover ||= open.feed.hasRunning;
+          catchUp(open);
+        },
+        () => {},
+      );
+    }
   });
 
-  async function openFeed(viewer: Viewer): Promise<Feed> {
-    let feed: Feed | undefined;
-    // Listening first: what happens before `last` is read is then in it, and what comes later is heard.
+  async function openFeed(viewer: Viewer): Promise<OpenFeed> {
+    let open: OpenFeed | undefined;
+    // Listening first: what happens before the number is read is then in it, what comes later is heard.
     const stopListening = await events.listen(viewer.sub, (hint) => {
-      if (feed && hint.kind === 'changed' && BigInt(hint.seq) > feed.last) catchUp(feed);
+      if (open) hear(open, hint);
     });
     try {
-      const last = await messages.seq(viewer);
-      feed = {
-        viewer,
-        subscribers: new Set(),
-        stopListening,
-        last,
-        reading: false,
-        again: false,
+      const { seq, texts } = await read(() => messages.running(viewer));
+      const onMissing = (messageId: string) => {
+        if (open) askFor(open, messageId);
       };
-      return feed;
+      const feed = createFeed({ viewer, seq, texts, onMissing });
+      open = { feed, stopListening, reading: false, again: false, recover: false, askedAt: 0 };
+      // What is stored of them is up to a second old.
+      for (const { id } of texts) ask(viewer, id);
+      return open;
     } catch (error) {
       stopListening();
       throw error;
     }
   }
 
-  function catchUp(feed: Feed): void {
-    feed.again = true;
-    if (feed.reading) return;
-    feed.reading = true;
-    readOn(feed).then(
+  function hear(open: OpenFeed, hint: Hint): void {
+    if (hint.kind === 'changed' && BigInt(hint.seq) > open.feed.last) catchUp(open);
+    if (hint.kind === 'text') open.feed.hear(hint);
+  }
+
+  const ask = (viewer: Viewer, messageId: string) =>
+    events.publish(viewer.sub, { kind: 'ask', messageId });
+
+  function askFor(open: OpenFeed, messageId: string): void {
+    const now = performance.now();
+    if (now - open.askedAt < ASK_AGAIN_MS) return;
+    open.askedAt = now;
+    open.recover = true;
+    ask(open.feed.viewer, messageId);
+    catchUp(open);
+  }
+
+  function catchUp(open: OpenFeed): void {
+    open.again = true;
+    if (open.reading) return;
+    open.reading = true;
+    readOn(open).then(
       () => {
-        feed.reading = false;
+        open.reading = false;
         // Heard of something between the last look and here.
-        if (feed.again && feed.subscribers.size > 0) catchUp(feed);
+        if (open.again && open.feed.subscribers.size > 0) catchUp(open);
       },
       (error: unknown) => {
-        feed.reading = false;
+        open.reading = false;
         log.warn({ code: (error as ExpectedError).code }, 'a feed could not be read');
         setTimeout(() => {
-          if (feed.subscribers.size > 0) catchUp(feed);
+          if (open.feed.subscribers.size > 0) catchUp(open);
         }, RETRY_MS);
       },
     );
   }
 
-  async function readOn(feed: Feed): Promise<void> {
-    while (feed.again && feed.subscribers.size > 0) {
-      feed.again = false;
-      const rows = await messages.endedSince(feed.viewer, feed.last, READ_LIMIT);
-      for (const row of rows) {
-        const seq = row.replySeq ?? feed.last;
-        for (const subscriber of feed.subscribers) {
-          if (seq > subscriber.from) subscriber.queue.push(row);
-        }
-        feed.last = seq;
-      }
-      feed.again ||= rows.length === READ_LIMIT;
+  async function readOn(open: OpenFeed): Promise<void> {
+    const { feed } = open;
+    while (open.again && feed.subscribers.size > 0) {
+      open.again = false;
+      const found = await read(() => messages.changes(feed.viewer, feed.from, PIECE));
+      if (found.seq < feed.last) return startOver(feed);
+      const isAll = found.changes.length < PIECE;
+      feed.apply(found, isAll);
+      open.again ||= !isAll;
+      if (!open.recover) continue;
+      open.recover = false;
+      const { texts } = await read(() => messages.running(feed.viewer));
+      feed.recover(texts);
     }
   }
 
-  async function feedOf(viewer: Viewer): Promise<{ feed: Feed; opening: Promise<Feed> }> {
+  /** The numbers went back: the account was deleted, or the database is an older copy. */
+  function startOver(feed: Feed): void {
+    const error = new ExpectedError(
+      'SERVICE_UNAVAILABLE',
+      'The history began anew. Subscribe again.',
+    );
+    for (const { sink } of [...feed.subscribers]) sink.end(error);
+  }
+
+  async function feedOf(viewer: Viewer): Promise<{ open: OpenFeed; opening: Promise<OpenFeed> }> {
     for (;;) {
       let opening = feeds.get(viewer.sub);
       if (!opening) {
@@ -115,37 +153,99 @@ export function createLive({ messages, events, log }: Parts) {
         feeds.set(viewer.sub, opening);
         opening.catch(() => feeds.delete(viewer.sub));
       }
-      const feed = await opening;
+      const open = await opening;
       // Its last subscriber may have left, and the feed with it, while this one waited.
-      if (feeds.get(viewer.sub) === opening) return { feed, opening };
+      if (feeds.get(viewer.sub) === opening) return { open, opening };
+    }
+  }
+
+  /** A queue that joins the feed of its user with `join` and leaves it when it ends. */
+  function createSubscription<T>(viewer: Viewer) {
+    let leave = () => {};
+    const queue = new Queue<T>({
+      limit: QUEUE_LIMIT,
+      until: new Date(viewer.expiresAt.getTime() + AFTER_EXPIRY_MS),
+      tooSlow: () =>
+        new ExpectedError('SERVICE_UNAVAILABLE', 'You read too slowly. Subscribe again.'),
+      onEnd: () => leave(),
+    });
+    return {
+      queue,
+      async join(enter: (feed: Feed) => Subscriber): Promise<void> {
+        const { open, opening } = await feedOf(viewer).catch((error: unknown) => {
+          queue.end(error as Error);
+          throw error;
+        });
+        const { feed, stopListening } = open;
+        const close = () => {
+          if (feed.subscribers.size > 0) return;
+          if (feeds.get(viewer.sub) === opening) feeds.delete(viewer.sub);
+          stopListening();
+        };
+        // The device left while this waited.
+        if (queue.ended) return close();
+        subscribers += 1;
+        const subscriber = enter(feed);
+        leave = () => {
+          subscribers -= 1;
+          feed.subscribers.delete(subscriber);
+          close();
+        };
+        // A hint may have come after the number was read and before anybody was there to hear it.
+        catchUp(open);
+      },
+    };
+  }
+
+  /** Goes through what the subscriber missed, piece by piece, at the speed at which it reads. */
+  async function replay(queue: Queue<ChatEvent>, viewer: Viewer, first: Changes): Promise<bigint> {
+    let found = first;
+    for (;;) {
+      for (const change of found.changes) queue.push(eventOf(change));
+      const lastOne = found.changes.at(-1);
+      if (!lastOne || found.changes.length < PIECE || queue.ended) return found.seq;
+      await queue.room();
+      found = await read(() => messages.changes(viewer, lastOne.seq, PIECE));
     }
   }
 
   return {
+    /** Every message of the viewer, from any device and process, once its reply has ended. */
+    async messageAdded(viewer: Viewer): Promise<Queue<MessageRow>> {
+      const { queue, join } = createSubscription<MessageRow>(viewer);
+      await join((feed) =>
+        feed.join({
+          push: (event) => {
+            if (event.kind === 'changed' && event.replyEnded) queue.push(event.message);
+          },
+          end: (error) => queue.end(error),
+          room: () => queue.room(),
+        }),
+      );
+      return queue;
+    },
+
     /**
-     * Every message of the viewer, from any device and process, once its reply has ended. Ends when
-     * the viewer's token runs out.
+     * All that happens to the viewer's history after a number, or from now on. What was missed comes
+     * first, each message once in its latest state, then `caughtUp`, then what happens as it happens.
+     * Ends when the viewer's token runs out.
+     *
+     * @throws BAD_USER_INPUT for a number that was not reached yet
      */
-    async messageAdded(viewer: Viewer): Promise<AsyncIterableIterator<MessageRow>> {
-      const { feed, opening } = await feedOf(viewer);
-      const queue = createQueue<MessageRow>({
-        limit: QUEUE_LIMIT,
-        until: new Date(viewer.expiresAt.getTime() + AFTER_EXPIRY_MS),
-        tooSlow: () =>
-          new ExpectedError('SERVICE_UNAVAILABLE', 'You read too slowly. Subscribe again.'),
-        onEnd() {
-          subscribers -= 1;
-          feed.subscribers.delete(subscriber);
-          if (feed.subscribers.size > 0) return;
-          if (feeds.get(viewer.sub) === opening) feeds.delete(viewer.sub);
-          feed.stopListening();
-        },
-      });
-      const subscriber: Subscriber = { queue, from: feed.last };
-      feed.subscribers.add(subscriber);
-      subscribers += 1;
-      // A hint may have come after `last` was read and before anybody was there to hear it.
-      catchUp(feed);
+    async chatEvents(viewer: Viewer, after: bigint | undefined): Promise<Queue<ChatEvent>> {
+      const missed =
+        after === undefined ? undefined : await read(() => messages.changes(viewer, after, PIECE));
+      if (missed && after && after > missed.seq) {
+        throw badInput('after', 'This cursor is not one of ours.');
+      }
+      const { queue, join } = createSubscription<ChatEvent>(viewer);
+      if (missed) {
+        replay(queue, viewer, missed)
+          .then((position) => join((feed) => feed.join(queue, position)))
+          .catch((error: unknown) => queue.end(error as Error));
+      } else {
+        await join((feed) => feed.join(queue));
+      }
       return queue;
     },
 
@@ -160,3 +260,6 @@ export function createLive({ messages, events, log }: Parts) {
 }
 
 export type Live = ReturnType<typeof createLive>;
+
+const eventOf = ({ seq, id, row }: Change): ChatEvent =>
+  row ? { kind: 'changed', seq, message: row, replyEnded: false } : { kind: 'deleted', seq, id };

@@ -8,6 +8,7 @@ import type { Logger } from '../log.ts';
 import { ReplyFailed, type ReplyWriter } from '../replies/replies.ts';
 import { atMost } from '../timers.ts';
 import type { Announce } from './changes.ts';
+import { createReplyText } from './reply-text.ts';
 
 /** All in ms. */
 export interface ReplyTiming {
@@ -18,6 +19,8 @@ export interface ReplyTiming {
   readonly sweepMs: number;
   /** How often the text so far is stored. */
   readonly progressMs: number;
+  /** How often at most what is new of the text goes out to the user's devices. */
+  readonly deltaMs: number;
   /** How often a waiting request looks by itself, should an event be lost. */
   readonly pollMs: number;
 }
@@ -28,6 +31,7 @@ export const REPLY_TIMING: ReplyTiming = {
   heartbeatMs: 5_000,
   sweepMs: 10_000,
   progressMs: 1_000,
+  deltaMs: 33,
   pollMs: 2_000,
 };
 
@@ -55,7 +59,10 @@ interface Generation {
 // Turns that go along with a message are chosen from so many newest ones.
 const MAX_TURNS = 50;
 
-const isRunning = (row: MessageRow) => row.status === 'PENDING' || row.status === 'STREAMING';
+type ReplyText = ReturnType<typeof createReplyText>;
+
+export const isRunning = (row: MessageRow) =>
+  row.status === 'PENDING' || row.status === 'STREAMING';
 
 /**
  * The replies this process writes. Each runs under a lease in PostgreSQL, kept by a heartbeat: who
@@ -111,16 +118,17 @@ export function createReplies(parts: Parts) {
   async function generate(
     viewer: Claims,
     row: MessageRow,
-    { token, signal }: { token: string; signal: AbortSignal },
+    { token, text, signal }: { token: string; text: ReplyText; signal: AbortSignal },
   ): Promise<void> {
-    const text = createTextSoFar();
     let storing = false;
+    let stored = '';
     const progress = setInterval(async () => {
       // One at a time, so that a text never replaces a longer one.
-      if (storing || !text.isNew()) return;
+      if (storing || text.soFar === stored) return;
       storing = true;
+      stored = text.soFar;
       try {
-        await store.progress(viewer, row.id, token, text.take());
+        await store.progress(viewer, row.id, token, stored);
       } catch (error) {
         log.warn({ code: codeOf(error) }, 'progress of a reply was not stored');
       } finally {
@@ -135,8 +143,8 @@ export function createReplies(parts: Parts) {
     } finally {
       clearInterval(progress);
     }
-    if (signal.reason === 'lost') return;
-    const finished = await finish(viewer, row.id, token, { ...outcome, response: text.take() });
+    if (signal.reason === 'lost') return text.drop();
+    const finished = await finish(viewer, row.id, token, { ...outcome, response: text.end() });
     if (finished) await announce(viewer.sub, finished.seq);
   }
 
@@ -187,16 +195,28 @@ export function createReplies(parts: Parts) {
   function start(viewer: Claims, row: MessageRow, token: string): void {
     const controller = new AbortController();
     const { signal } = controller;
+    const messageId = row.id;
+    const tell = (offset: number, piece: string) =>
+      events.publish(viewer.sub, {
+        kind: 'text',
+        messageId,
+        run: String(row.seq),
+        offset,
+        text: piece,
+      });
+    const text = createReplyText({ onNew: tell, everyMs: timing.deltaMs });
     const stopListening = events.listen(viewer.sub, (hint) => {
-      if (hint.kind === 'stop' && hint.messageId === row.id) controller.abort('stopped');
+      if (!('messageId' in hint) || hint.messageId !== messageId) return;
+      if (hint.kind === 'stop') controller.abort('stopped');
+      if (hint.kind === 'ask' && text.soFar) tell(0, text.soFar);
     });
-    const done = generate(viewer, row, { token, signal })
+    const done = generate(viewer, row, { token, text, signal })
       .catch((error: unknown) => log.error({ err: codeOf(error) }, 'a reply could not be ended'))
       .finally(async () => {
         running.delete(token);
         (await stopListening)();
       });
-    running.set(token, { viewer, messageId: row.id, token, controller, done });
+    running.set(token, { viewer, messageId, token, controller, done });
     if (closing) controller.abort('shutdown');
   }
 
@@ -220,7 +240,9 @@ export function createReplies(parts: Parts) {
     /** The message once its reply has ended, wherever it is being written. */
     async ended(viewer: Claims, id: string): Promise<MessageRow> {
       let wake: () => void = () => {};
-      const stopListening = await events.listen(viewer.sub, () => wake());
+      const stopListening = await events.listen(viewer.sub, (hint) => {
+        if (hint.kind === 'changed') wake();
+      });
       try {
         for (;;) {
           const woken = new Promise<void>((resolve) => {
@@ -265,22 +287,6 @@ export function createReplies(parts: Parts) {
 }
 
 export type Replies = ReturnType<typeof createReplies>;
-
-/** The text of a reply, fit to be stored: without NUL, and without half a surrogate pair. */
-function createTextSoFar() {
-  let text = '';
-  let stored = '';
-  return {
-    add(piece: string): void {
-      text += piece.replaceAll('\0', '');
-    },
-    isNew: () => text !== stored,
-    take(): string {
-      stored = text;
-      return text.toWellFormed();
-    },
-  };
-}
 
 /** What of an error may stand in a log: PostgreSQL's details can hold a message's text. */
 function codeOf(error: unknown): string {
