@@ -14,10 +14,14 @@ import type { Logger } from './log.ts';
 import { connectRedis } from './redis.ts';
 import { createGeminiWriter } from './replies/gemini.ts';
 import { createOfflineWriter } from './replies/offline.ts';
+import { schema } from './schema/index.ts';
+import { CONNECTION_LIMITS, type ConnectionLimits, createTally } from './server/connections.ts';
+import { createErrorMask } from './server/errors.ts';
 import { createGraphiql } from './server/graphiql.ts';
 import { createGraphql } from './server/graphql.ts';
 import { createHttpServer, listen } from './server/http.ts';
 import { createMetrics } from './server/metrics.ts';
+import { createSubscriptions } from './server/subscriptions.ts';
 import { serveWebSocket } from './server/websocket.ts';
 import { createAccounts } from './services/accounts.ts';
 import { createAnnouncer } from './services/changes.ts';
@@ -44,6 +48,7 @@ interface Options {
   /** Another server took the data directory while our PostgreSQL was down: nothing works any more. */
   readonly onLost?: (error: Error) => void;
   readonly replyTiming?: Partial<ReplyTiming>;
+  readonly connectionLimits?: Partial<ConnectionLimits>;
 }
 
 /** Puts the product together: the only place that wires. */
@@ -98,7 +103,20 @@ export async function startChatkeep(env: Env, options: Options): Promise<Chatkee
     };
 
     const metrics = createMetrics();
-    const graphql = createGraphql({ services, tokens, cache, log, metrics, open: env.graphiql });
+    const limits = { ...CONNECTION_LIMITS, ...options.connectionLimits };
+    const users = createTally(limits.perUser);
+    const maskError = createErrorMask(log);
+    const subscribe = createSubscriptions({ schema, maskError });
+    const graphql = createGraphql({
+      services,
+      tokens,
+      cache,
+      maskError,
+      subscribe,
+      users,
+      metrics,
+      open: env.graphiql,
+    });
     const server = createHttpServer({
       graphql,
       graphiql: env.graphiql ? createGraphiql() : undefined,
@@ -108,7 +126,16 @@ export async function startChatkeep(env: Env, options: Options): Promise<Chatkee
         redis: redis ? (redis.up ? 'up' : 'down') : 'none',
       }),
     });
-    const sockets = serveWebSocket(server, { graphql, tokens, log });
+    const sockets = serveWebSocket(server, {
+      graphql,
+      subscribe,
+      maskError,
+      tokens,
+      users,
+      limits,
+      trustProxy: env.trustProxy,
+      log,
+    });
     metrics.watch({
       sockets: () => sockets.open,
       subscriptions: () => live.subscribers,

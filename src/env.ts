@@ -47,6 +47,7 @@ const variables = z.object({
     .min(32, 'has to have at least 32 characters (RFC 7518, 3.2)')
     .optional(),
   RATE_LIMIT_PER_MINUTE: wholeNumber(1, 1_000_000_000).default(3000),
+  TRUST_PROXY: z.enum(['true', 'false'], 'has to be true or false').default('false'),
   GRAPHIQL: z.enum(['true', 'false'], 'has to be true or false').optional(),
   LOG_LEVEL: z.enum(LOG_LEVELS, `has to be one of ${LOG_LEVELS.join(', ')}`).default('info'),
 });
@@ -67,6 +68,8 @@ export interface Env {
   /** Whose tokens are accepted; with neither, the server keeps its own accounts. */
   readonly supabase: { readonly url: string | undefined; readonly jwtSecret: string | undefined };
   readonly rateLimitPerMinute: number;
+  /** Whether a proxy in front says in X-Forwarded-For who the client is. */
+  readonly trustProxy: boolean;
   readonly graphiql: boolean;
   readonly logLevel: (typeof LOG_LEVELS)[number];
 }
@@ -108,6 +111,7 @@ export function readEnv(environment: NodeJS.ProcessEnv = process.env): Env {
       : undefined,
     supabase: { url: v.SUPABASE_URL, jwtSecret: v.SUPABASE_JWT_SECRET },
     rateLimitPerMinute: v.RATE_LIMIT_PER_MINUTE,
+    trustProxy: v.TRUST_PROXY === 'true',
     graphiql: v.GRAPHIQL ? v.GRAPHIQL === 'true' : v.NODE_ENV !== 'production',
     logLevel: v.LOG_LEVEL,
   };

@@ -36,6 +36,8 @@ export function createErrorMask(log: Logger) {
   };
 }
 
+export type ErrorMask = ReturnType<typeof createErrorMask>;
+
 const CODES = new Set([
   'UNAUTHENTICATED',
   'QUERY_TOO_COMPLEX',

@@ -1,16 +1,17 @@
 import { type DocumentNode, GraphQLError, visit } from 'graphql';
 import { createYoga, type Plugin } from 'graphql-yoga';
 import type { PageCache } from '../cache/cache.ts';
-import type { Logger } from '../log.ts';
 import type { Context, Services } from '../resolvers/context.ts';
 import { schema } from '../schema/index.ts';
 import type { TokenVerifier, Viewer } from '../services/tokens.ts';
 import { authenticate } from './authentication.ts';
-import { createErrorMask, useDocumentErrorCodes, useStatusCodes } from './errors.ts';
+import type { Tally } from './connections.ts';
+import { type ErrorMask, useDocumentErrorCodes, useStatusCodes } from './errors.ts';
 import { useLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import { useMultipartSubscriptions } from './multipart.ts';
 import { useResponseCache } from './response-cache.ts';
+import { type Subscribe, useSharedSubscriptions } from './subscriptions.ts';
 
 /** A request may be so large: 32,000 characters, each escaped as a surrogate pair, and 16 KiB. */
 export const MAX_BODY_BYTES = 1024 * 1024;
@@ -19,7 +20,10 @@ export interface GraphqlParts {
   readonly services: Services;
   readonly tokens: TokenVerifier;
   readonly cache: PageCache;
-  readonly log: Logger;
+  readonly maskError: ErrorMask;
+  readonly subscribe: Subscribe;
+  /** The connections of each user. */
+  readonly users: Tally;
   readonly metrics: Metrics;
   /** Introspection, and hints in error messages, for everybody. */
   readonly open: boolean;
@@ -33,7 +37,8 @@ export interface SocketContext {
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 /** The GraphQL engine: one envelope for HTTP, SSE and WebSocket. */
-export function createGraphql({ services, tokens, cache, log, metrics, open }: GraphqlParts) {
+export function createGraphql(parts: GraphqlParts) {
+  const { services, tokens, cache, maskError, subscribe, users, metrics, open } = parts;
   return createYoga<Partial<SocketContext>, Context>({
     schema,
     context: async (initial): Promise<Context> => ({
@@ -43,7 +48,7 @@ export function createGraphql({ services, tokens, cache, log, metrics, open }: G
           ? initial.socketViewer
           : await authenticate(tokens, initial.request.headers.get('authorization')),
     }),
-    maskedErrors: { maskError: createErrorMask(log) },
+    maskedErrors: { maskError },
     // Tokens come in a header that no other site can make a browser send, so that every site may ask.
     cors: { origin: '*', credentials: false, maxAge: 86_400 },
     maxRequestBodySize: MAX_BODY_BYTES,
@@ -58,6 +63,7 @@ export function createGraphql({ services, tokens, cache, log, metrics, open }: G
       !open && useIntrospectionForTheSignedIn(),
       useResponseCache({ cache, messages: services.messages, schema }),
       useStatusCodes(),
+      useSharedSubscriptions(subscribe, { users, maskError }),
       useMultipartSubscriptions(),
       useStreamHeaders(),
       metrics.plugin,

@@ -61,6 +61,15 @@ export function createHttpServer({ graphql, graphiql, metrics, readiness }: Part
 /** The path as it was asked for; not through URL, which throws at what some send. */
 export const pathOf = ({ url = '/' }: IncomingMessage): string => url.split('?', 1)[0] ?? '/';
 
+/**
+ * Who is at the other end: as the last proxy saw it, where there is one (its entry stands last in
+ * X-Forwarded-For, those before it are whatever the client wrote).
+ */
+export function addressOf({ headers, socket }: IncomingMessage, trustProxy: boolean): string {
+  const forwarded = trustProxy ? [headers['x-forwarded-for'] ?? []].flat().join(',') : '';
+  return forwarded.split(',').at(-1)?.trim() || (socket.remoteAddress ?? '');
+}
+
 /** Resolves with the address once the server takes requests. */
 export function listen(server: Server, port: number, host: string): Promise<AddressInfo> {
   return new Promise((resolve, reject) => {

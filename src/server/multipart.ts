@@ -1,5 +1,5 @@
-import type { ExecutionResult } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
+import type { RenderedResult } from './subscriptions.ts';
 
 const BOUNDARY = 'graphql';
 
@@ -15,7 +15,8 @@ export function useMultipartSubscriptions(): Plugin {
       if (!isStream(result) || !/multipart\/mixed/i.test(accept)) return;
       if (/text\/event-stream/i.test(accept)) return;
       const spec = /subscriptionSpec/i.test(accept);
-      const toPart = (event: ExecutionResult) => JSON.stringify(spec ? { payload: event } : event);
+      const toPart = (event: RenderedResult) =>
+        spec ? `{"payload":${event.stringify()}}` : event.stringify();
       const type = `multipart/mixed; boundary="${BOUNDARY}"${spec ? '; subscriptionSpec="1.0"' : ''}`;
       setResultProcessor(
         (_, fetchAPI) =>
@@ -26,12 +27,12 @@ export function useMultipartSubscriptions(): Plugin {
   };
 }
 
-const isStream = (result: unknown): result is AsyncIterable<ExecutionResult> =>
+const isStream = (result: unknown): result is AsyncIterable<RenderedResult> =>
   typeof result === 'object' && result !== null && Symbol.asyncIterator in result;
 
 function bodyOf(
-  events: AsyncIterable<ExecutionResult>,
-  toPart: (event: ExecutionResult) => string,
+  events: AsyncIterable<RenderedResult>,
+  toPart: (event: RenderedResult) => string,
 ): ReadableStream<Uint8Array> {
   const iterator = events[Symbol.asyncIterator]();
   const encoder = new TextEncoder();

@@ -1,120 +1,203 @@
-import type { Server } from 'node:http';
-import { CloseCode } from 'graphql-ws';
-import { useServer } from 'graphql-ws/use/ws';
-import { type WebSocket, WebSocketServer } from 'ws';
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type ExecutionResult, GraphQLError, OperationTypeNode, getOperationAST } from 'graphql';
+import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
+import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import { ExpectedError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { TokenVerifier, Viewer } from '../services/tokens.ts';
-import { at } from '../timers.ts';
 import { authenticate } from './authentication.ts';
+import { type ConnectionLimits, createTally, type Tally } from './connections.ts';
+import type { ErrorMask } from './errors.ts';
 import { type Graphql, MAX_BODY_BYTES, type SocketContext } from './graphql.ts';
-import { pathOf } from './http.ts';
-
-interface SocketState extends Record<PropertyKey, unknown> {
-  viewer?: Viewer | undefined;
-}
+import { addressOf, pathOf } from './http.ts';
+import { DeviceSocket, GOING_AWAY, PushedSubscription, TRY_AGAIN_LATER } from './socket.ts';
+import type { Subscribe, SubscriptionArgs } from './subscriptions.ts';
 
 interface Parts {
   readonly graphql: Graphql;
+  readonly subscribe: Subscribe;
+  readonly maskError: ErrorMask;
   readonly tokens: TokenVerifier;
+  readonly users: Tally;
+  readonly limits: ConnectionLimits;
+  /** Whether `X-Forwarded-For` tells the client's address. */
+  readonly trustProxy: boolean;
   readonly log: Logger;
 }
 
 const INIT_TIMEOUT_MS = 3_000;
-const PING_MS = 12_000;
-const CLOSE_TIMEOUT_MS = 1_000;
-const GOING_AWAY = 1001;
-const TRY_AGAIN_LATER = 1013;
+/** Tokens are looked at so often. */
+const TICK_MS = 500;
+/** For the answer to a close; also for a client that reads slowly to get to the close. */
+const CLOSE_TIMEOUT_MS = 5_000;
+const STOP_TIMEOUT_MS = 1_000;
+const NORMAL = 1000;
+
+/** Arguments of an operation, as graphql-ws hands them from `onSubscribe` to `execute`. */
+interface Operation extends SubscriptionArgs {
+  readonly id: string;
+  readonly socket: DeviceSocket;
+  readonly execute?: (args: unknown) => Promise<ExecutionResult>;
+}
 
 /**
  * graphql-transport-ws on `/graphql`. Every operation goes through Yoga's envelope, so that context,
  * limits and masking are those of HTTP. A bad token, or one that runs out, closes with 4403.
  */
-export function serveWebSocket(server: Server, { graphql, tokens, log }: Parts) {
-  const sockets = new WebSocketServer({
+export function serveWebSocket(server: Server, parts: Parts) {
+  const { graphql, subscribe, maskError, tokens, users, limits, log } = parts;
+  const addresses = createTally(limits.anonymousPerAddress);
+  const sockets = new Set<DeviceSocket>();
+  const ticksAPing = Math.ceil(limits.pingMs / TICK_MS);
+  /** The same sockets, spread over the ticks, so that not all are pinged at the same moment. */
+  const pingedAt = Array.from({ length: ticksAPing }, () => new Set<DeviceSocket>());
+  let opened = 0;
+  const acceptor = new WebSocketServer({
     noServer: true,
     maxPayload: MAX_BODY_BYTES,
     perMessageDeflate: false,
-  });
-  server.on('upgrade', (request, socket, head) => {
-    // Until ws takes it over nobody else listens, and a reset would end the process.
-    socket.on('error', () => socket.destroy());
-    if (pathOf(request) !== '/graphql') {
-      socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\n\r\n');
-      return;
-    }
-    sockets.handleUpgrade(request, socket, head, (ws) => sockets.emit('connection', ws, request));
+    clientTracking: false,
+    closeTimeout: CLOSE_TIMEOUT_MS,
+    handleProtocols: (protocols) => handleProtocols(protocols),
+    // Its types do not know closeTimeout (ws 8.19) yet.
+  } as ServerOptions);
+
+  const protocol = makeServer<Record<string, unknown>, { socket: DeviceSocket }>({
+    connectionInitWaitTimeout: INIT_TIMEOUT_MS,
+    async onConnect({ connectionParams, extra: { socket } }) {
+      const key = Object.keys(connectionParams ?? {}).find(
+        (name) => name.toLowerCase() === 'authorization',
+      );
+      let viewer: Viewer | undefined;
+      try {
+        viewer = await authenticate(tokens, key && connectionParams?.[key]);
+      } catch (error) {
+        // Not the token's fault when Supabase's keys cannot be fetched.
+        const away = error instanceof ExpectedError && error.code === 'SERVICE_UNAVAILABLE';
+        if (away) socket.close(TRY_AGAIN_LATER, 'Try again later');
+        return false; // closes with 4403 Forbidden
+      }
+      // It may have closed while its token was being checked: then nobody would count it out.
+      if (!viewer || !socket.isOpen) return true;
+      const release = users.take(viewer.sub);
+      if (!release) {
+        socket.close(TRY_AGAIN_LATER, 'Too many connections');
+        return false;
+      }
+      socket.signIn(viewer, release);
+      return true;
+    },
+    async onSubscribe({ extra: { socket }, subscriptions }, id, params) {
+      if (Object.keys(subscriptions).length > limits.operationsPerSocket)
+        return [tooManyOperations()];
+      const initial: SocketContext = { socketViewer: socket.viewer };
+      const enveloped = graphql.getEnveloped(initial as never);
+      const document = tryParse(() => enveloped.parse(params.query));
+      if (!('kind' in document)) return [document];
+      const errors = enveloped.validate(enveloped.schema, document);
+      if (errors.length > 0) return errors;
+      const { operationName, variables: variableValues } = params;
+      const contextValue = await enveloped.contextFactory();
+      const operation = { document, operationName, variableValues, contextValue, id, socket };
+      // A subscription lives long: it keeps nothing that it does not need.
+      const isLong =
+        getOperationAST(document, operationName)?.operation === OperationTypeNode.SUBSCRIPTION;
+      const { schema, execute } = enveloped;
+      return (isLong ? operation : { ...operation, schema, execute }) as never;
+    },
+    execute: (args) => (args as unknown as Operation).execute?.(args) as never,
+    async subscribe(args) {
+      const { id, socket, ...operation } = args as unknown as Operation;
+      const result = await subscribe(operation);
+      if ('events' in result) return new PushedSubscription(socket, id, result, maskError) as never;
+      return { errors: result.errors?.map(maskError) } as never;
+    },
   });
 
-  const disposable = useServer<Record<string, unknown>, SocketState>(
-    {
-      connectionInitWaitTimeout: INIT_TIMEOUT_MS,
-      async onConnect({ connectionParams, extra }) {
-        const key = Object.keys(connectionParams ?? {}).find(
-          (name) => name.toLowerCase() === 'authorization',
-        );
-        try {
-          extra.viewer = await authenticate(tokens, key && connectionParams?.[key]);
-        } catch (error) {
-          // Not the token's fault when Supabase's keys cannot be fetched.
-          const away = error instanceof ExpectedError && error.code === 'SERVICE_UNAVAILABLE';
-          if (away) extra.socket.close(TRY_AGAIN_LATER, 'Try again later');
-          return false; // closes with 4403 Forbidden
-        }
-        if (extra.viewer) closeAtTheEnd(extra.socket, extra.viewer);
-        return true;
+  function open(ws: WebSocket, leaveAddress: () => void): void {
+    const socket = new DeviceSocket(ws, leaveAddress);
+    opened += 1;
+    const pinged = pingedAt[opened % ticksAPing];
+    sockets.add(socket);
+    pinged?.add(socket);
+    ws.on('error', (error) => log.debug({ code: (error as { code?: string }).code }, 'socket'));
+    const closed = protocol.opened(
+      {
+        protocol: ws.protocol,
+        send: (data) => socket.send(data),
+        close: (code = NORMAL, reason = '') => socket.close(code, reason),
+        onMessage: (take) =>
+          ws.on('message', (data) => {
+            take(String(data)).catch((error: unknown) => {
+              log.error({ err: (error as Error).stack?.split('\n').slice(1) }, 'socket');
+              socket.close(CloseCode.InternalServerError, 'Internal server error');
+            });
+          }),
       },
-      async onSubscribe({ extra }, _id, params) {
-        const initial: SocketContext = { socketViewer: extra.viewer };
-        const enveloped = graphql.getEnveloped(initial as never);
-        const document = tryParse(() => enveloped.parse(params.query));
-        if (!('kind' in document)) return [document];
-        const errors = enveloped.validate(enveloped.schema, document);
-        if (errors.length > 0) return errors;
-        return {
-          schema: enveloped.schema,
-          document,
-          operationName: params.operationName,
-          variableValues: params.variables,
-          contextValue: await enveloped.contextFactory(),
-          execute: enveloped.execute,
-          subscribe: enveloped.subscribe,
-        } as never;
-      },
-      execute: (args) => (args as unknown as { execute: (args: unknown) => never }).execute(args),
-      subscribe: (args) =>
-        (args as unknown as { subscribe: (args: unknown) => never }).subscribe(args),
-    },
-    sockets,
-    PING_MS,
-  );
-  sockets.on('connection', (socket: WebSocket) => {
-    socket.on('error', (error) => log.debug({ code: (error as { code?: string }).code }, 'socket'));
+      { socket },
+    );
+    ws.once('close', (code, reason) => {
+      sockets.delete(socket);
+      pinged?.delete(socket);
+      socket.closed();
+      closed(code, String(reason));
+    });
+  }
+
+  // A listener of its own, that holds on to nothing: the head of a request is not needed for years.
+  const onError = function (this: Duplex) {
+    this.destroy();
+  };
+
+  server.on('upgrade', (request: IncomingMessage, connection: Duplex, head: Buffer) => {
+    // Until ws takes it over nobody else listens, and a reset would end the process.
+    connection.on('error', onError);
+    if (pathOf(request) !== '/graphql') return refuse(connection, '404 Not Found');
+    const release = addresses.take(addressOf(request, parts.trustProxy));
+    if (!release) return refuse(connection, '429 Too Many Requests');
+    connection.once('close', release);
+    acceptor.handleUpgrade(request, connection, head, (ws) => open(ws, release));
   });
+
+  let ticks = 0;
+  const ticking = setInterval(() => {
+    const now = Date.now();
+    for (const socket of sockets) {
+      if (socket.viewer && socket.viewer.expiresAt.getTime() <= now) {
+        socket.close(CloseCode.Forbidden, 'Forbidden');
+      }
+    }
+    ticks += 1;
+    for (const socket of pingedAt[ticks % ticksAPing] ?? []) socket.ping();
+  }, TICK_MS);
 
   return {
     get open(): number {
-      return sockets.clients.size;
+      return sockets.size;
     },
     /** Tells every client to come back (to another process) and waits for them to be gone. */
     async close(): Promise<void> {
-      for (const socket of sockets.clients) socket.close(GOING_AWAY, 'Going away');
+      for (const socket of sockets) socket.close(GOING_AWAY, 'Going away');
       // A client that does not answer keeps nobody waiting.
-      const impatience = setTimeout(() => {
-        for (const socket of sockets.clients) socket.terminate();
-      }, CLOSE_TIMEOUT_MS);
-      await disposable.dispose();
-      clearTimeout(impatience);
+      const deadline = Date.now() + STOP_TIMEOUT_MS;
+      while (sockets.size > 0 && Date.now() < deadline) await sleep(10);
+      for (const socket of sockets) socket.terminate();
+      clearInterval(ticking);
     },
   };
 }
 
-function closeAtTheEnd(socket: WebSocket, viewer: Viewer): void {
-  // It may have closed while its token was being checked: then nobody would call the timer off.
-  if (socket.readyState !== socket.OPEN) return;
-  const callOff = at(viewer.expiresAt, () => socket.close(CloseCode.Forbidden, 'Forbidden'));
-  socket.once('close', callOff);
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+function refuse(connection: Duplex, status: string): void {
+  connection.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
 }
+
+const tooManyOperations = () =>
+  new GraphQLError('Too many operations are running on this socket.', {
+    extensions: { code: 'RATE_LIMITED', retryAfterMs: 1_000 },
+  });
 
 function tryParse<T>(parse: () => T): T | Error {
   try {

@@ -201,10 +201,12 @@ export function createLive({ messages, events, log }: Parts) {
   async function replay(queue: Queue<ChatEvent>, viewer: Viewer, first: Changes): Promise<bigint> {
     let found = first;
     for (;;) {
-      for (const change of found.changes) queue.push(eventOf(change));
+      for (const change of found.changes) {
+        queue.push(eventOf(change));
+        await queue.room();
+      }
       const lastOne = found.changes.at(-1);
       if (!lastOne || found.changes.length < PIECE || queue.ended) return found.seq;
-      await queue.room();
       found = await read(() => messages.changes(viewer, lastOne.seq, PIECE));
     }
   }

@@ -80,14 +80,18 @@ export class Queue<T> implements AsyncIterableIterator<T>, Sink<T> {
   room(): Promise<void> | undefined {
     if (this.#ended) return undefined;
     if (this.#sink) return this.#sink.room();
-    if (this.#waiting.length === 0) return undefined;
+    if (this.#waiting.length < this.#options.limit / 2) return undefined;
     return new Promise((resolve) => {
       this.#roomMade = resolve;
     });
   }
 
-  /** From now on values go to the sink at once, those that wait first. */
+  /**
+   * From now on values go to the sink at once, those that wait first, until it says that it is over:
+   * the time set is for iterating.
+   */
   pipe(sink: Sink<T>): void {
+    this.#callOff();
     this.#sink = sink;
     for (const value of this.#waiting.splice(0)) sink.push(value);
     this.#roomMade?.();
@@ -97,7 +101,7 @@ export class Queue<T> implements AsyncIterableIterator<T>, Sink<T> {
   async next(): Promise<IteratorResult<T>> {
     if (this.#waiting.length > 0) {
       const value = this.#waiting.shift() as T;
-      if (this.#waiting.length === 0) this.#roomMade?.();
+      if (this.#waiting.length < this.#options.limit / 2) this.#roomMade?.();
       return { done: false, value };
     }
     if (this.#failure) {

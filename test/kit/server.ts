@@ -5,6 +5,7 @@ import { onTestFinished } from 'vitest';
 import { startChatkeep } from '../../src/chatkeep.ts';
 import { readEnv } from '../../src/env.ts';
 import { createLog } from '../../src/log.ts';
+import type { ConnectionLimits } from '../../src/server/connections.ts';
 import type { ReplyTiming } from '../../src/services/replying.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 
@@ -22,11 +23,12 @@ export interface TestServerOptions {
   /** Share the database (and accounts) of another server: two processes of one installation. */
   readonly beside?: TestServer;
   readonly replyTiming?: Partial<ReplyTiming>;
+  readonly connectionLimits?: Partial<ConnectionLimits>;
 }
 
 /** The product as main.ts starts it, in this process, on a free port and a database of its own. */
 export async function startServer(options: TestServerOptions = {}): Promise<TestServer> {
-  const { beside, replyTiming = {} } = options;
+  const { beside, replyTiming = {}, connectionLimits = {} } = options;
   const dataDir = beside?.dataDir ?? (await mkdtemp(join(tmpdir(), 'chatkeep-server-')));
   const database = beside?.database ?? (await createTestDatabase());
   const env = readEnv({
@@ -37,7 +39,11 @@ export async function startServer(options: TestServerOptions = {}): Promise<Test
     LOG_LEVEL: 'silent',
     ...options.env,
   });
-  const chatkeep = await startChatkeep(env, { log: createLog(env.logLevel), replyTiming });
+  const chatkeep = await startChatkeep(env, {
+    log: createLog(env.logLevel),
+    replyTiming,
+    connectionLimits,
+  });
   let stopped: Promise<void> | undefined;
   const stop = () => {
     stopped ??= chatkeep
