@@ -35,6 +35,8 @@ interface Running {
   /** The number with which it began: a reply that is written anew is another run. */
   readonly run: bigint;
   text: string;
+  /** Whether its message has been read, and so told. Its text can be heard before. */
+  readonly known: boolean;
 }
 
 interface Options {
@@ -50,16 +52,18 @@ interface Options {
  * One user's subscribers in this process, and what they have been told. It reads nothing itself: what
  * was read is applied once for all of them.
  *
- * For every running reply up to `last`, each live subscriber has been pushed exactly its `text`.
+ * Of every known running reply each live subscriber has been pushed exactly its `text`.
  */
 export function createFeed({ viewer, seq, texts, onMissing }: Options) {
   const subscribers = new Set<Subscriber>();
   const running = new Map<string, Running>();
   let last = seq;
+  /** Whether `last` is where a read ended, and not the middle of one. */
+  let settled = true;
 
   for (const { id, seq: run, response } of texts) {
     // One that began later is a change that is still to be read.
-    if (run <= last) running.set(id, { run, text: response });
+    if (run <= last) running.set(id, { run, text: response, known: true });
   }
 
   function pushToLive(event: ChatEvent): void {
@@ -70,21 +74,21 @@ export function createFeed({ viewer, seq, texts, onMissing }: Options) {
     subscriber.live = true;
     subscriber.position = last;
     subscriber.sink.push({ kind: 'caughtUp', seq: last });
-    for (const [messageId, { run, text }] of running) {
-      if (run <= last && text) subscriber.sink.push({ kind: 'delta', messageId, offset: 0, text });
+    for (const [messageId, { known, text }] of running) {
+      if (known && text) subscriber.sink.push({ kind: 'delta', messageId, offset: 0, text });
     }
   }
 
   function grow(messageId: string, reply: Running, offset: number, text: string): void {
-    const known = reply.text.length;
-    if (offset > known) {
+    const end = reply.text.length;
+    if (offset > end) {
       onMissing(messageId);
       return;
     }
-    const piece = text.slice(known - offset);
+    const piece = text.slice(end - offset);
     if (!piece) return;
     reply.text += piece;
-    if (reply.run <= last) pushToLive({ kind: 'delta', messageId, offset: known, text: piece });
+    if (reply.known) pushToLive({ kind: 'delta', messageId, offset: end, text: piece });
   }
 
   /** Remembers which replies are being written; a text may have come before its message. */
@@ -98,6 +102,7 @@ export function createFeed({ viewer, seq, texts, onMissing }: Options) {
     running.set(id, {
       run: row.seq,
       text: text.length > row.response.length ? text : row.response,
+      known: true,
     });
   }
 
@@ -123,18 +128,20 @@ export function createFeed({ viewer, seq, texts, onMissing }: Options) {
     join(sink: Sink<ChatEvent>, position?: bigint): Subscriber {
       const subscriber: Subscriber = { sink, position: position ?? last, live: false };
       subscribers.add(subscriber);
-      if (subscriber.position === last) goLive(subscriber);
+      if (position === undefined || (settled && position === last)) goLive(subscriber);
       return subscriber;
     },
 
-    /** Applies what was read after `from`; `isAll` says that nothing is left up to `seq`. */
-    apply({ seq: current, changes }: Changes, isAll: boolean): void {
+    /** Applies all that was read after `from`, up to `limit` changes. */
+    apply(from: bigint, { seq: current, changes }: Changes, limit: number): void {
       const before = last;
+      // Who joined during the read, from further back, waits for the next one.
+      const present = [...subscribers].filter(({ position }) => position >= from);
       for (const { seq, id, row } of changes) {
         const event: ChatEvent = row
           ? { kind: 'changed', seq, message: row, replyEnded: (row.replySeq ?? 0n) > before }
           : { kind: 'deleted', seq, id };
-        for (const subscriber of subscribers) {
+        for (const subscriber of present) {
           if (seq <= subscriber.position) continue;
           subscriber.position = seq;
           subscriber.sink.push(event);
@@ -145,11 +152,13 @@ export function createFeed({ viewer, seq, texts, onMissing }: Options) {
         const text = running.get(id)?.text;
         if (text) pushToLive({ kind: 'delta', messageId: id, offset: 0, text });
       }
-      if (!isAll) return;
+      settled = changes.length < limit;
+      if (!settled) return;
       if (current > last) last = current;
-      for (const subscriber of subscribers) {
+      for (const subscriber of present) {
         if (subscriber.live) subscriber.position = last;
-        else goLive(subscriber);
+        // One that has read further than the feed waits for it.
+        else if (subscriber.position <= last) goLive(subscriber);
       }
     },
 
@@ -159,7 +168,7 @@ export function createFeed({ viewer, seq, texts, onMissing }: Options) {
       let reply = running.get(messageId);
       if (run > last && (reply === undefined || reply.run < run)) {
         // Before its message: kept until that is read.
-        reply = { run, text: '' };
+        reply = { run, text: '', known: false };
         running.set(messageId, reply);
       }
       // Not of this run: late, from a process that was frozen.

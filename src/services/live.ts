@@ -3,8 +3,8 @@ import type { Change, Changes, MessageRow, MessageStore } from '../db/messages.t
 import { badInput, ExpectedError } from '../errors.ts';
 import type { Events, Hint } from '../events/events.ts';
 import type { Logger } from '../log.ts';
-import { type ChatEvent, createFeed, type Feed, type Subscriber } from './feed.ts';
-import { Queue } from './queue.ts';
+import { type ChatEvent, createFeed, type Feed } from './feed.ts';
+import { Queue, type Sink } from './queue.ts';
 import type { Viewer } from './tokens.ts';
 
 export type { ChatEvent };
@@ -48,6 +48,8 @@ export function createLive({ messages, events, log }: Parts) {
   const feeds = new Map<string, Promise<OpenFeed>>();
   const read = pLimit(READERS);
   let subscribers = 0;
+  /** PostgreSQL is away: said once, not by each feed. */
+  let failing = false;
 
   const stopWatchingGaps = events.onGap(() => {
     for (const opening of feeds.values()) {
@@ -107,12 +109,16 @@ export function createLive({ messages, events, log }: Parts) {
     readOn(open).then(
       () => {
         open.reading = false;
+        failing = false;
         // Heard of something between the last look and here.
         if (open.again && open.feed.subscribers.size > 0) catchUp(open);
       },
       (error: unknown) => {
         open.reading = false;
-        log.warn({ code: (error as ExpectedError).code }, 'a feed could not be read');
+        if (!failing) {
+          log.warn({ code: (error as ExpectedError).code }, 'feeds cannot be read: trying on');
+        }
+        failing = true;
         setTimeout(() => {
           if (open.feed.subscribers.size > 0) catchUp(open);
         }, RETRY_MS);
@@ -124,11 +130,11 @@ export function createLive({ messages, events, log }: Parts) {
     const { feed } = open;
     while (open.again && feed.subscribers.size > 0) {
       open.again = false;
-      const found = await read(() => messages.changes(feed.viewer, feed.from, PIECE));
+      const { from } = feed;
+      const found = await read(() => messages.changes(feed.viewer, from, PIECE));
       if (found.seq < feed.last) return startOver(feed);
-      const isAll = found.changes.length < PIECE;
-      feed.apply(found, isAll);
-      open.again ||= !isAll;
+      feed.apply(from, found, PIECE);
+      open.again ||= found.changes.length === PIECE;
       if (!open.recover) continue;
       open.recover = false;
       const { texts } = await read(() => messages.running(feed.viewer));
@@ -145,7 +151,8 @@ export function createLive({ messages, events, log }: Parts) {
     for (const { sink } of [...feed.subscribers]) sink.end(error);
   }
 
-  async function feedOf(viewer: Viewer): Promise<{ open: OpenFeed; opening: Promise<OpenFeed> }> {
+  /** Lets a subscriber into its user's feed, in one step with finding it: else it could close between. */
+  async function enter(viewer: Viewer, join: (open: OpenFeed) => void): Promise<void> {
     for (;;) {
       let opening = feeds.get(viewer.sub);
       if (!opening) {
@@ -154,9 +161,17 @@ export function createLive({ messages, events, log }: Parts) {
         opening.catch(() => feeds.delete(viewer.sub));
       }
       const open = await opening;
-      // Its last subscriber may have left, and the feed with it, while this one waited.
-      if (feeds.get(viewer.sub) === opening) return { open, opening };
+      if (feeds.get(viewer.sub) !== opening) continue;
+      join(open);
+      closeIfEmpty(open);
+      return;
     }
+  }
+
+  function closeIfEmpty({ feed, stopListening }: OpenFeed): void {
+    if (feed.subscribers.size > 0) return;
+    feeds.delete(feed.viewer.sub);
+    stopListening();
   }
 
   /** A queue that joins the feed of its user with `join` and leaves it when it ends. */
@@ -169,32 +184,28 @@ export function createLive({ messages, events, log }: Parts) {
         new ExpectedError('SERVICE_UNAVAILABLE', 'You read too slowly. Subscribe again.'),
       onEnd: () => leave(),
     });
-    return {
-      queue,
-      async join(enter: (feed: Feed) => Subscriber): Promise<void> {
-        const { open, opening } = await feedOf(viewer).catch((error: unknown) => {
-          queue.end(error as Error);
-          throw error;
-        });
-        const { feed, stopListening } = open;
-        const close = () => {
-          if (feed.subscribers.size > 0) return;
-          if (feeds.get(viewer.sub) === opening) feeds.delete(viewer.sub);
-          stopListening();
-        };
+    async function join(sink: Sink<ChatEvent>, position?: bigint): Promise<void> {
+      await enter(viewer, (open) => {
+        const { feed } = open;
         // The device left while this waited.
-        if (queue.ended) return close();
+        if (queue.ended) return;
+        const subscriber = feed.join(sink, position);
         subscribers += 1;
-        const subscriber = enter(feed);
         leave = () => {
           subscribers -= 1;
           feed.subscribers.delete(subscriber);
-          close();
+          closeIfEmpty(open);
         };
+        // It could not even take the first events.
+        if (queue.ended) leave();
         // A hint may have come after the number was read and before anybody was there to hear it.
-        catchUp(open);
-      },
-    };
+        else catchUp(open);
+      }).catch((error: unknown) => {
+        queue.end(error as Error);
+        throw error;
+      });
+    }
+    return { queue, join };
   }
 
   /** Goes through what the subscriber missed, piece by piece, at the speed at which it reads. */
@@ -215,15 +226,13 @@ export function createLive({ messages, events, log }: Parts) {
     /** Every message of the viewer, from any device and process, once its reply has ended. */
     async messageAdded(viewer: Viewer): Promise<Queue<MessageRow>> {
       const { queue, join } = createSubscription<MessageRow>(viewer);
-      await join((feed) =>
-        feed.join({
-          push: (event) => {
-            if (event.kind === 'changed' && event.replyEnded) queue.push(event.message);
-          },
-          end: (error) => queue.end(error),
-          room: () => queue.room(),
-        }),
-      );
+      await join({
+        push(event) {
+          if (event.kind === 'changed' && event.replyEnded) queue.push(event.message);
+        },
+        end: (error) => queue.end(error),
+        room: () => queue.room(),
+      });
       return queue;
     },
 
@@ -243,10 +252,10 @@ export function createLive({ messages, events, log }: Parts) {
       const { queue, join } = createSubscription<ChatEvent>(viewer);
       if (missed) {
         replay(queue, viewer, missed)
-          .then((position) => join((feed) => feed.join(queue, position)))
+          .then((position) => join(queue, position))
           .catch((error: unknown) => queue.end(error as Error));
       } else {
-        await join((feed) => feed.join(queue));
+        await join(queue);
       }
       return queue;
     },
