@@ -1,4 +1,4 @@
-import type { WebSocket } from 'ws';
+import { WebSocket } from 'ws';
 import type { Sink } from '../services/queue.ts';
 import type { Viewer } from '../services/tokens.ts';
 import type { ErrorMask } from './errors.ts';
@@ -13,87 +13,61 @@ const QUEUE_BYTES = 1024 * 1024;
 /** A replay waits while so many are under way. */
 const REPLAY_BYTES = 256 * 1024;
 
-/** A device's WebSocket, with a bounded queue of what it has not read yet. */
-export class DeviceSocket {
-  readonly #socket: WebSocket;
-  readonly #leaveAddress: () => void;
+/**
+ * A device's WebSocket, with a bounded queue of what it has not read yet. There are thousands, most of
+ * them idle: it is the one object that graphql-ws, the limits and the subscriptions know it by.
+ */
+export class DeviceSocket extends WebSocket {
   #viewer: Viewer | undefined;
-  #leaveUser: (() => void) | undefined;
-  /** Whether it has answered the last ping. */
-  #alive = true;
-  #onRoom: (() => void) | undefined;
+  #leave: (() => void) | undefined;
+  #hasAnswered = true;
 
-  /** `leaveAddress` counts it out of those of its address that have not signed in. */
-  constructor(socket: WebSocket, leaveAddress: () => void) {
-    this.#socket = socket;
-    this.#leaveAddress = leaveAddress;
-    socket.on('pong', () => {
-      this.#alive = true;
-    });
-  }
-
+  /** Whom its token speaks for. */
   get viewer(): Viewer | undefined {
     return this.#viewer;
   }
 
-  /** `leaveUser` counts it out of those of its user. */
-  signIn(viewer: Viewer, leaveUser: () => void): void {
-    this.#viewer = viewer;
-    this.#leaveUser = leaveUser;
-    this.#leaveAddress();
-  }
-
   get isOpen(): boolean {
-    return this.#socket.readyState === this.#socket.OPEN;
+    return this.readyState === WebSocket.OPEN;
   }
 
-  send(data: string): void {
+  /** Counts it in somewhere, and out of where it was counted before. `leave` is the way out again. */
+  enter(leave: () => void, viewer?: Viewer): void {
+    this.leave();
+    this.#leave = leave;
+    this.#viewer = viewer;
+  }
+
+  leave(): void {
+    this.#leave?.();
+  }
+
+  /** Queues a message; closes the socket when too much is queued already. */
+  push(message: string): void {
     if (!this.isOpen) return;
-    this.#socket.send(data, this.#afterSend);
-    if (this.#socket.bufferedAmount > QUEUE_BYTES) this.close(TRY_AGAIN_LATER, 'Read faster');
+    this.send(message);
+    if (this.bufferedAmount > QUEUE_BYTES) this.close(TRY_AGAIN_LATER, 'Read faster');
   }
 
-  /** Resolves once most of what was sent has left; undefined when it has already. */
+  /** Resolves once what was pushed has left; undefined when there is not much of it. */
   room(): Promise<void> | undefined {
-    if (!this.isOpen || this.#socket.bufferedAmount < REPLAY_BYTES) return undefined;
-    return new Promise((resolve) => {
-      const others = this.#onRoom;
-      this.#onRoom = () => {
-        others?.();
-        resolve();
-      };
-    });
+    if (!this.isOpen || this.bufferedAmount < REPLAY_BYTES) return undefined;
+    // A ping leaves after all that was sent before it.
+    return new Promise((resolve) => this.ping('', false, () => resolve()));
   }
 
-  readonly #afterSend = (): void => {
-    if (!this.#onRoom) return;
-    if (this.isOpen && this.#socket.bufferedAmount >= REPLAY_BYTES) return;
-    const tell = this.#onRoom;
-    this.#onRoom = undefined;
-    tell();
-  };
-
-  /** Pings it, or gives it up if it has not answered the last one. */
-  ping(): void {
-    if (!this.#alive) this.terminate();
+  /** Pings it, or gives it up if it has not answered the last time. */
+  check(): void {
+    if (!this.#hasAnswered) this.terminate();
     else if (this.isOpen) {
-      this.#alive = false;
-      this.#socket.ping();
+      this.#hasAnswered = false;
+      this.ping();
     }
   }
 
-  close(code: number, reason: string): void {
-    this.#socket.close(code, reason);
-  }
-
-  terminate(): void {
-    this.#socket.terminate();
-  }
-
-  /** To be called once it is closed. */
-  closed(): void {
-    this.#leaveUser?.();
-    this.#onRoom?.();
+  /** To be called on a pong. */
+  answered(): void {
+    this.#hasAnswered = true;
   }
 }
 
@@ -131,7 +105,7 @@ export class PushedSubscription implements Sink<object>, AsyncIterableIterator<n
   }
 
   #send(json: string): void {
-    this.#socket.send(`${this.#prefix}${json}}`);
+    this.#socket.push(`${this.#prefix}${json}}`);
     if (!this.#socket.isOpen) this.#subscription.events.end();
   }
 

@@ -2,7 +2,7 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type ExecutionResult, GraphQLError, OperationTypeNode, getOperationAST } from 'graphql';
 import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
-import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
+import { type ServerOptions, WebSocketServer } from 'ws';
 import { ExpectedError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { TokenVerifier, Viewer } from '../services/tokens.ts';
@@ -32,7 +32,6 @@ const TICK_MS = 500;
 /** For the answer to a close; also for a client that reads slowly to get to the close. */
 const CLOSE_TIMEOUT_MS = 5_000;
 const STOP_TIMEOUT_MS = 1_000;
-const NORMAL = 1000;
 
 /** Arguments of an operation, as graphql-ws hands them from `onSubscribe` to `execute`. */
 interface Operation extends SubscriptionArgs {
@@ -53,7 +52,8 @@ export function serveWebSocket(server: Server, parts: Parts) {
   /** The same sockets, spread over the ticks, so that not all are pinged at the same moment. */
   const pingedAt = Array.from({ length: ticksAPing }, () => new Set<DeviceSocket>());
   let opened = 0;
-  const acceptor = new WebSocketServer({
+  const acceptor = new WebSocketServer<typeof DeviceSocket>({
+    WebSocket: DeviceSocket,
     noServer: true,
     maxPayload: MAX_BODY_BYTES,
     perMessageDeflate: false,
@@ -61,7 +61,7 @@ export function serveWebSocket(server: Server, parts: Parts) {
     closeTimeout: CLOSE_TIMEOUT_MS,
     handleProtocols: (protocols) => handleProtocols(protocols),
     // Its types do not know closeTimeout (ws 8.19) yet.
-  } as ServerOptions);
+  } as ServerOptions<typeof DeviceSocket>);
 
   const protocol = makeServer<Record<string, unknown>, { socket: DeviceSocket }>({
     connectionInitWaitTimeout: INIT_TIMEOUT_MS,
@@ -85,7 +85,7 @@ export function serveWebSocket(server: Server, parts: Parts) {
         socket.close(TRY_AGAIN_LATER, 'Too many connections');
         return false;
       }
-      socket.signIn(viewer, release);
+      socket.enter(release, viewer);
       return true;
     },
     async onSubscribe({ extra: { socket }, subscriptions }, id, params) {
@@ -115,20 +115,18 @@ export function serveWebSocket(server: Server, parts: Parts) {
     },
   });
 
-  function open(ws: WebSocket, leaveAddress: () => void): void {
-    const socket = new DeviceSocket(ws, leaveAddress);
+  function open(socket: DeviceSocket): void {
     opened += 1;
     const pinged = pingedAt[opened % ticksAPing];
     sockets.add(socket);
     pinged?.add(socket);
-    ws.on('error', (error) => log.debug({ code: (error as { code?: string }).code }, 'socket'));
     const closed = protocol.opened(
       {
-        protocol: ws.protocol,
-        send: (data) => socket.send(data),
-        close: (code = NORMAL, reason = '') => socket.close(code, reason),
+        protocol: socket.protocol,
+        send: (data) => socket.push(data),
+        close: (code, reason) => socket.close(code, reason),
         onMessage: (take) =>
-          ws.on('message', (data) => {
+          socket.on('message', (data) => {
             take(String(data)).catch((error: unknown) => {
               log.error({ err: (error as Error).stack?.split('\n').slice(1) }, 'socket');
               socket.close(CloseCode.InternalServerError, 'Internal server error');
@@ -137,27 +135,38 @@ export function serveWebSocket(server: Server, parts: Parts) {
       },
       { socket },
     );
-    ws.once('close', (code, reason) => {
+    socket.on('pong', socket.answered);
+    socket.on('error', onSocketError);
+    socket.on('close', (code, reason) => {
       sockets.delete(socket);
       pinged?.delete(socket);
-      socket.closed();
+      socket.leave();
       closed(code, String(reason));
     });
   }
 
-  // A listener of its own, that holds on to nothing: the head of a request is not needed for years.
-  const onError = function (this: Duplex) {
+  // Listeners of their own, that hold on to nothing: the head of a request is not needed for years.
+  function onConnectionError(this: Duplex): void {
     this.destroy();
-  };
+  }
+  function onSocketError(error: Error & { code?: string }): void {
+    log.debug({ code: error.code }, 'socket');
+  }
 
   server.on('upgrade', (request: IncomingMessage, connection: Duplex, head: Buffer) => {
     // Until ws takes it over nobody else listens, and a reset would end the process.
-    connection.on('error', onError);
+    connection.on('error', onConnectionError);
     if (pathOf(request) !== '/graphql') return refuse(connection, '404 Not Found');
-    const release = addresses.take(addressOf(request, parts.trustProxy));
-    if (!release) return refuse(connection, '429 Too Many Requests');
-    connection.once('close', release);
-    acceptor.handleUpgrade(request, connection, head, (ws) => open(ws, release));
+    const leave = addresses.take(addressOf(request, parts.trustProxy));
+    if (!leave) return refuse(connection, '429 Too Many Requests');
+    let socket: DeviceSocket | undefined;
+    acceptor.handleUpgrade(request, connection, head, (upgraded) => {
+      socket = upgraded;
+      socket.enter(leave);
+      open(socket);
+    });
+    // It calls back at once, or not at all.
+    if (!socket) leave();
   });
 
   let ticks = 0;
@@ -169,7 +178,7 @@ export function serveWebSocket(server: Server, parts: Parts) {
       }
     }
     ticks += 1;
-    for (const socket of pingedAt[ticks % ticksAPing] ?? []) socket.ping();
+    for (const socket of pingedAt[ticks % ticksAPing] ?? []) socket.check();
   }, TICK_MS);
 
   return {

@@ -13,7 +13,7 @@ interface QueueOptions {
   /** So many values wait; one more ends the queue with `tooSlow()`. */
   readonly limit: number;
   readonly tooSlow: () => Error;
-  /** The queue ends then by itself. */
+  /** The queue ends then by itself, if it is iterated over. */
   readonly until: Date;
   /** Called once, however the queue ends. */
   readonly onEnd: () => void;
@@ -33,7 +33,7 @@ const DONE = { done: true, value: undefined } as const;
  */
 export class Queue<T> implements AsyncIterableIterator<T>, Sink<T> {
   readonly #options: QueueOptions;
-  readonly #callOff: () => void;
+  #callOff: (() => void) | undefined;
   #waiting: T[] = [];
   #readers: Reader<T>[] = [];
   #roomMade: (() => void) | undefined;
@@ -43,7 +43,6 @@ export class Queue<T> implements AsyncIterableIterator<T>, Sink<T> {
 
   constructor(options: QueueOptions) {
     this.#options = options;
-    this.#callOff = at(options.until, () => this.end());
   }
 
   get ended(): boolean {
@@ -66,7 +65,7 @@ export class Queue<T> implements AsyncIterableIterator<T>, Sink<T> {
     if (this.#ended) return;
     this.#ended = true;
     this.#failure = error;
-    this.#callOff();
+    this.#callOff?.();
     if (error) this.#waiting = [];
     for (const reader of this.#readers.splice(0)) {
       if (error) reader.reject(error);
@@ -86,12 +85,8 @@ export class Queue<T> implements AsyncIterableIterator<T>, Sink<T> {
     });
   }
 
-  /**
-   * From now on values go to the sink at once, those that wait first, until it says that it is over:
-   * the time set is for iterating.
-   */
+  /** From now on values go to the sink at once, those that wait first. */
   pipe(sink: Sink<T>): void {
-    this.#callOff();
     this.#sink = sink;
     for (const value of this.#waiting.splice(0)) sink.push(value);
     this.#roomMade?.();
@@ -99,6 +94,7 @@ export class Queue<T> implements AsyncIterableIterator<T>, Sink<T> {
   }
 
   async next(): Promise<IteratorResult<T>> {
+    if (!this.#ended) this.#callOff ??= at(this.#options.until, () => this.end());
     if (this.#waiting.length > 0) {
       const value = this.#waiting.shift() as T;
       if (this.#waiting.length < this.#options.limit / 2) this.#roomMade?.();
