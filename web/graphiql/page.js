@@ -46,10 +46,19 @@ query Search {
   }
 }
 
-# 5. Live, over WebSocket: every exchange once its
-#    reply has ended.
+# 5. Live, over WebSocket: all that happens, the reply
+#    as it is written.
 subscription Live {
-  messageAdded { id message response status }
+  chatEvents {
+    __typename
+    ... on MessageChanged {
+      cursor
+      message { id message response status }
+    }
+    ... on MessageDeleted { cursor id }
+    ... on ReplyDelta { messageId offset text }
+    ... on CaughtUp { cursor }
+  }
 }
 `;
 
