@@ -1,3 +1,4 @@
+import postgres from 'postgres';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import WebSocket from 'ws';
 import { type Any, type Client, failureOf, send, signIn } from './kit/client.ts';
@@ -188,6 +189,30 @@ describe('a client that does not read', () => {
     const late = collect(connect(patient, me.token), EVENTS, { after });
     await late.first(({ data }) => data.chatEvents.__typename === 'CaughtUp');
     expect(late.values.filter(complete)).toHaveLength(sent);
+  });
+
+  it('is told a long history when it does, which waits in PostgreSQL until then', async () => {
+    const first = await collect(connect(patient, me.token), EVENTS).nth(1);
+    const admin = postgres(patient.database.ownerUrl, { max: 1, onnotice: () => {} });
+    const rows = 400;
+    await send(me, 'makes the user known');
+    await admin`
+      insert into chat_history (user_id, id, message)
+      select ${me.userId}, gen_random_uuid(), repeat('漢', 30000) from generate_series(1, ${rows})`;
+    await admin.end();
+    const { socket, say, messages, heard } = await open({ at: patient, token: me.token });
+    const after = first.data.chatEvents.cursor;
+    say({ id: '1', type: 'subscribe', payload: { query: EVENTS, variables: { after } } });
+    await heard(({ type }) => type === 'next');
+    socket.pause();
+    // A message of another user, to its end: time in which all could be sent.
+    await send(await signIn(patient), 'meanwhile');
+    const begun = messages.length;
+    socket.resume();
+    await heard(({ payload }) => payload?.data.chatEvents.__typename === 'CaughtUp');
+    expect(begun).toBeLessThan(rows);
+    // The acknowledgement, the message that made the user known, the rows, and CaughtUp.
+    expect(messages).toHaveLength(rows + 3);
   });
 
   it('has its stream over HTTP ended with an error', async () => {

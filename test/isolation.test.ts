@@ -10,6 +10,7 @@ import {
   isListType,
   isNonNullType,
   isObjectType,
+  isUnionType,
 } from 'graphql';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -17,6 +18,7 @@ import { createDatabase } from '../src/db/database.ts';
 import { schema } from '../src/schema/index.ts';
 import { type Any, type Client, HISTORY, SEARCH, send, signIn } from './kit/client.ts';
 import { startServer, type TestServer } from './kit/server.ts';
+import { collect, connect, subscribed } from './kit/subscriptions.ts';
 
 const CANARY = 'zanzibar-canary';
 
@@ -67,6 +69,10 @@ function argumentFor(name: string, type: GraphQLInputType): unknown {
 /** All that can be selected below a type. */
 function selectionOf(type: GraphQLOutputType): string {
   const named = getNamedType(type);
+  if (isUnionType(named)) {
+    const each = named.getTypes().map((member) => `... on ${member.name}${selectionOf(member)}`);
+    return ` { __typename ${each.join(' ')} }`;
+  }
   if (!isObjectType(named)) return '';
   const inner = Object.values(named.getFields()).map(
     (field) => field.name + selectionOf(field.type),
@@ -129,6 +135,36 @@ describe("every operation with another user's ids and cursors", () => {
     expect((await intruder.data<Any>(SEARCH, query)).searchChats.edges).toHaveLength(0);
     expect((await victim.data<Any>(SEARCH, query)).searchChats.edges).toHaveLength(1);
   });
+
+  it.each(Object.values(schema.getSubscriptionType()?.getFields() ?? {}))(
+    'subscription $name tells nothing',
+    async (field) => {
+      for (const args of [[], field.args]) {
+        const { document, variables } = operation('subscription', field, args);
+        const mine = collect(
+          connect(server, victim.token),
+          operation('subscription', field, []).document,
+        );
+        const foreign = collect(connect(server, intruder.token), document, variables);
+        await subscribed(server, args.length > 0 ? 1 : 2);
+        await send(victim, `another secret: ${CANARY}`);
+        await mine.first((value) => JSON.stringify(value).includes(CANARY));
+        // What comes to the intruder comes after whatever had leaked.
+        await send(intruder, 'of my own');
+        if (args.length === 0) {
+          await foreign.first((value) => JSON.stringify(value).includes('of my own'));
+        } else
+          expect(await foreign.nth(1)).toMatchObject({
+            errors: [{ extensions: { code: 'BAD_USER_INPUT' } }],
+          });
+        expect(JSON.stringify(foreign.values)).not.toContain(CANARY);
+        expect(JSON.stringify(foreign.values)).not.toContain(victim.userId);
+        mine.stop();
+        foreign.stop();
+        await subscribed(server, 0);
+      }
+    },
+  );
 });
 
 describe('the database itself', () => {
