@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client as UrqlClient, fetchExchange, subscriptionExchange } from '@urql/core';
 import { SignJWT } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
@@ -9,7 +10,7 @@ import { type Any, type Client, clientOf, SEND, send, signIn } from './kit/clien
 import { type Gate, startGate } from './kit/gate.ts';
 import { type GeminiServer, startGeminiServer } from './kit/gemini-server.ts';
 import { startServer, startServerForTest, type TestServer } from './kit/server.ts';
-import { EVENTS } from './kit/subscriptions.ts';
+import { EVENTS, subscribed } from './kit/subscriptions.ts';
 
 const SECRET = 'a-secret-of-at-least-thirty-two-characters';
 
@@ -160,6 +161,25 @@ describe('the resuming client', () => {
     const { given, failed } = device({ connectionParams: () => ({}) });
     expect(await failed).toBeUndefined();
     expect(given[0][0].extensions.code).toBe('UNAUTHENTICATED');
+  });
+
+  it('ends for good when it is closed, connected or not', async () => {
+    const connected = device();
+    await connected.until('=');
+    await connected.live.close();
+    expect(await connected.failed).toBeUndefined();
+    const away = device();
+    await away.until('=');
+    gate.shut();
+    await expect.poll(() => away.states.at(-1)).toBe('away');
+    await away.live.close();
+    expect(await away.failed).toBeUndefined();
+    const opened = gate.connections;
+    gate.open();
+    // Many times the pause between two tries.
+    await sleep(500);
+    expect(gate.connections).toBe(opened);
+    await subscribed(server, 0);
   });
 
   it('serves urql', async () => {

@@ -19,14 +19,18 @@ const read = async () => {
 };
 
 it('reads a page once for all who miss it at the same time', async () => {
-  await send(me, 'news');
-  const answers = await Promise.all(Array.from({ length: 20 }, read));
-  expect(answers.every(({ newest }) => newest === 'news')).toBe(true);
-  const by = (status: string) => answers.filter((answer) => answer.status === status).length;
-  expect(by('chatkeep; fwd=stale; stored') + by('chatkeep; fwd=uri-miss; stored')).toBe(1);
-  expect(by('chatkeep; fwd=miss; collapsed')).toBeGreaterThan(0);
-  expect(by('chatkeep; fwd=miss; collapsed') + by('chatkeep; hit')).toBe(19);
-  expect((await read()).status).toBe('chatkeep; hit');
+  let collapsed = 0;
+  for (let round = 0; round < 10; round += 1) {
+    await send(me, `news ${round}`);
+    const answers = await Promise.all(Array.from({ length: 20 }, read));
+    expect(answers.every(({ newest }) => newest === `news ${round}`)).toBe(true);
+    const by = (status: string) => answers.filter((answer) => answer.status === status).length;
+    expect(by('chatkeep; fwd=stale; stored') + by('chatkeep; fwd=uri-miss; stored')).toBe(1);
+    expect(by('chatkeep; fwd=miss; collapsed') + by('chatkeep; hit')).toBe(19);
+    expect((await read()).status).toBe('chatkeep; hit');
+    collapsed += by('chatkeep; fwd=miss; collapsed');
+  }
+  expect(collapsed).toBeGreaterThan(0);
 });
 
 it('never shows a page from before an acknowledged send, however many read meanwhile', async () => {

@@ -70,6 +70,19 @@ describe('sendMessage', () => {
     ]);
   });
 
+  it('gives each message a millisecond of its own, in the order of the history', async () => {
+    const ids = Array.from({ length: 40 }, () => randomUUID());
+    await Promise.all(
+      ids.map((id, i) =>
+        send(i % 2 ? me : clientOf(other, me.token), 'hello', { id, awaitReply: false }),
+      ),
+    );
+    const { chatHistory } = await me.data<Any>('{ chatHistory { nodes { id createdAt } } }');
+    const times = chatHistory.nodes.map(({ createdAt }: Any) => createdAt);
+    expect(new Set(times).size).toBe(ids.length);
+    expect(times.toSorted().reverse()).toEqual(times);
+  });
+
   it('is stored before the model is asked, and returns at once without awaitReply', async () => {
     const gate = gemini.gate();
     gemini.script({ chunks: ['late'], before: gate.promise });

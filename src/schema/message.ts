@@ -53,7 +53,8 @@ export const ChatMessage = builder.objectRef<MessageRow>('ChatMessage').implemen
     }),
     createdAt: t.field({
       type: 'DateTime',
-      description: 'When the message was stored.',
+      description:
+        'When the message was stored. The history is in this order, and no two messages that a user sent share a millisecond.',
       resolve: (row) => new Date(row.createdAt),
     }),
     updatedAt: t.field({

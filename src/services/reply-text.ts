@@ -36,11 +36,9 @@ export function createReplyText({ onNew, everyMs }: Options) {
     get soFar(): string {
       return text;
     },
-    /** The whole text, told to its end. */
+    /** The whole text, told to its end. Half a pair that broke off there is no character. */
     end(): string {
       clearTimeout(timer);
-      text += half.toWellFormed();
-      half = '';
       tell();
       clearTimeout(timer);
       return text;

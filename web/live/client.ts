@@ -84,6 +84,9 @@ export function createLiveClient(options: LiveClientOptions): LiveClient {
   const { onState = () => {}, onReset = () => {} } = options;
   const { longestPause = (tries) => Math.min(30_000, 1_000 * 2 ** tries) } = options;
   let pongMissing: ReturnType<typeof setTimeout>;
+  let closed = false;
+  /** Subscriptions, and pauses between two tries: each with the way to end it. */
+  const underWay = new Set<() => void>();
 
   // Not all at the same moment after a server was replaced; and at once when the network is back.
   const pause = (tries: number) =>
@@ -91,10 +94,13 @@ export function createLiveClient(options: LiveClientOptions): LiveClient {
       const timer = setTimeout(end, Math.random() * longestPause(tries));
       function end() {
         clearTimeout(timer);
+        underWay.delete(end);
         globalThis.removeEventListener?.('online', end);
         resolve();
       }
+      underWay.add(end);
       globalThis.addEventListener?.('online', end);
+      if (closed) end();
     });
 
   const client = createClient({
@@ -175,11 +181,15 @@ export function createLiveClient(options: LiveClientOptions): LiveClient {
       });
     }
 
-    start();
-    return () => {
+    function end(): void {
+      underWay.delete(end);
       stopped = true;
       stop();
-    };
+    }
+
+    underWay.add(end);
+    start();
+    return end;
   }
 
   return {
@@ -187,8 +197,11 @@ export function createLiveClient(options: LiveClientOptions): LiveClient {
       subscribe: (sink) => ({ unsubscribe: subscribe(request, sink) }),
     }),
     async close() {
+      closed = true;
       clearTimeout(pongMissing);
-      await client.dispose();
+      for (const end of [...underWay]) end();
+      // It waits for a connection that is being made, which may not come about.
+      await Promise.resolve(client.dispose()).catch(() => {});
     },
   };
 }
