@@ -27,10 +27,7 @@ export interface RedisLink {
    * begin an outage; what Redis itself says against a command is thrown as it is
    */
   run<T>(command: (client: RedisClient) => Promise<T>): Promise<T>;
-  /**
-   * A connection of its own, for subscribing; it resubscribes by itself. It answers a `ping`, or is
-   * replaced.
-   */
+  /** A connection of its own for subscribing; on a Cluster one to each master that had a channel. */
   subscriber(): RedisClient;
   /** Calls back each time Redis is there again after an outage. */
   onBack(listener: () => void): void;
@@ -64,6 +61,8 @@ const subscriberOptions: RedisOptions = {
   maxRetriesPerRequest: null,
   connectTimeout: FIRST_CONNECT_MS,
   socketTimeout: SILENCE_MS,
+  // Who listens does, to know when it is acknowledged. ioredis leaves a refusal unhandled (redis/ioredis#2187).
+  autoResubscribe: false,
   retryStrategy: (attempt) => Math.min(attempt * 50, 500),
 };
 
@@ -132,7 +131,7 @@ export async function connectRedis(urls: string, log: Logger): Promise<RedisLink
   client.on('close', () => fail());
   // One node of a Cluster: what it was told last may not have reached the replica that takes over.
   client.on('-node', () => fail());
-  await firstConnection(client, isCluster).then(
+  await firstConnection(client).then(
     () => {
       up = !failed;
     },
@@ -166,6 +165,7 @@ export async function connectRedis(urls: string, log: Logger): Promise<RedisLink
     subscriber() {
       const subscriber = open(nodes, subscriberOptions);
       subscriber.on('error', () => {});
+      subscriber.on('+subscriber', () => connectionsOf(subscriber).forEach(hushAtTheEnd));
       subscribers.push(subscriber);
       return subscriber;
     },
@@ -178,6 +178,36 @@ export async function connectRedis(urls: string, log: Logger): Promise<RedisLink
       for (const connection of [client, ...subscribers]) connection.disconnect();
     },
   };
+}
+
+/**
+ * How many channels a subscriber has, as Redis counts them. A connection that does not answer this is
+ * replaced, after SILENCE_MS.
+ */
+export async function countChannels(subscriber: RedisClient): Promise<number> {
+  const counts = connectionsOf(subscriber).map(async (connection) => {
+    // It connects with its first channel.
+    if (connection.status === 'wait') return 0;
+    const info = await connection.client('INFO');
+    // The second one came with 7.0.3.
+    const count = (field: RegExp) => Number(field.exec(info)?.[1] ?? Number.POSITIVE_INFINITY);
+    return count(/ sub=(\d+)/) + count(/ ssub=(\d+)/);
+  });
+  return (await Promise.all(counts)).reduce((sum, count) => sum + count, 0);
+}
+
+/** Of a Cluster's those for sharded channels, which ioredis keeps to itself. */
+function connectionsOf(subscriber: RedisClient): Redis[] {
+  if (!(subscriber instanceof Cluster)) return [subscriber];
+  type Group = { shardedSubscribers: Map<string, { getInstance(): Redis | null }> };
+  const { shardedSubscribers: group } = subscriber as unknown as { shardedSubscribers: Group };
+  return [...group.shardedSubscribers.values()].flatMap((one) => one.getInstance() ?? []);
+}
+
+/** ioredis takes all listeners off a connection that it gives up, and prints what fails on it after that. */
+function hushAtTheEnd(connection: Redis): void {
+  connection.removeAllListeners = () =>
+    Redis.prototype.removeAllListeners.call(connection).on('error', () => {});
 }
 
 function open(nodes: readonly string[], options: RedisOptions): RedisClient {
@@ -198,18 +228,31 @@ function open(nodes: readonly string[], options: RedisOptions): RedisClient {
   } as unknown as NonNullable<ConstructorParameters<typeof Cluster>[1]>);
 }
 
-/** Some of Node's connection errors have a code and no message. */
-const reasonOf = (error: Error & { code?: string }): string =>
-  (error.message || error.code || error.name).slice(0, 200);
+/** Why a Cluster is away only its nodes say; some of Node's connection errors have a code and no message. */
+const reasonOf = (error: Error & { code?: string; lastNodeError?: Error }): string =>
+  error.lastNodeError
+    ? reasonOf(error.lastNodeError)
+    : (error.message || error.code || error.name).slice(0, 200);
 
-function firstConnection(client: RedisClient, isCluster: boolean): Promise<void> {
+function firstConnection(client: RedisClient): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(reject, FIRST_CONNECT_MS, new RedisAway());
     client.once('ready', () => {
-      clearTimeout(timer);
-      resolve();
+      connectMasters(client)
+        .then(resolve, reject)
+        .finally(() => clearTimeout(timer));
     });
     // A single Redis that refuses is away at once; of a cluster one node may.
-    if (!isCluster) client.once('close', reject);
+    if (client instanceof Redis) client.once('close', reject);
   });
+}
+
+/**
+ * ioredis connects to a node of a Cluster with the first command for it. What is said to the node
+ * meanwhile goes astray and arrives late and out of order, and a node that died before is not missed.
+ */
+async function connectMasters(client: RedisClient): Promise<void> {
+  if (client instanceof Redis) return;
+  const waiting = client.nodes('master').filter(({ status }) => status === 'wait');
+  await Promise.all(waiting.map((node) => node.connect()));
 }

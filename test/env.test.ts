@@ -22,6 +22,7 @@ describe('the environment', () => {
       gemini: undefined,
       supabase: { url: undefined, jwtSecret: undefined },
       rateLimitPerMinute: 3000,
+      trustProxy: false,
       graphiql: true,
       logLevel: 'info',
     });

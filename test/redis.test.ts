@@ -1,21 +1,28 @@
 import { randomUUID } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Any, type Client, clientOf, HISTORY, SEARCH, send, signIn } from './kit/client.ts';
 import { startGate } from './kit/gate.ts';
-import { type RedisServer, redisAvailable, startRedis } from './kit/redis.ts';
+import { type GeminiServer, startGeminiServer } from './kit/gemini-server.ts';
+import { hurt, misfortunes, type RedisSetup, redisAvailable, redisForms } from './kit/redis.ts';
 import { startServer, type TestServer } from './kit/server.ts';
 
 /** The product on a real Redis, with two processes. */
-describe.runIf(redisAvailable)('with Redis', () => {
-  let redis: RedisServer;
+describe.runIf(redisAvailable).each(redisForms)('with $form', ({ start, parts }) => {
+  let redis: RedisSetup;
+  let gemini: GeminiServer;
+  let env: Record<string, string>;
   let one: TestServer;
   let two: TestServer;
   let me: Client;
   let meAtTwo: Client;
 
+  beforeAll(async () => {
+    redis = await start({ flags: ['--appendonly', 'yes'] });
+    gemini = await startGeminiServer();
+    env = { REDIS_URL: redis.url, GEMINI_API_KEY: 'test-key', GEMINI_BASE_URL: gemini.url };
+  });
   beforeEach(async () => {
-    redis = await startRedis('--appendonly', 'yes');
-    const env = { REDIS_URL: redis.url };
+    gemini.reset();
     one = await startServer({ env });
     two = await startServer({ env, beside: one });
     me = await signIn(one);
@@ -24,8 +31,15 @@ describe.runIf(redisAvailable)('with Redis', () => {
   afterEach(async () => {
     await two.stop();
     await one.stop();
-    await redis.stop();
+    await redis.heal();
   });
+  afterAll(async () => {
+    await redis.stop();
+    await gemini.stop();
+  });
+
+  const ofAll = async (command: string, ...args: string[]) =>
+    Promise.all(redis.nodes.map(({ client }) => client.call(command, ...args)));
 
   const cacheStatus = async (client: Client, query = HISTORY, variables: object = {}) =>
     (await client.ask(query, variables)).headers.get('cache-status');
@@ -37,17 +51,18 @@ describe.runIf(redisAvailable)('with Redis', () => {
     await me.data(HISTORY);
     await me.data(HISTORY, { first: 20, offset: 5 });
     await me.data(SEARCH, { query: 'hello: *{}', first: 7 });
-    const keys = await redis.client.keys('chat:*');
+    const keys = await redis.keys('chat:*');
     const user = `{${me.userId}}`;
+    const { client } = redis.nodeOf(me.userId);
     const history = keys.filter((key) => key.startsWith(`chat:history:${user}:50:0`));
     const offset = keys.filter((key) => key.startsWith(`chat:history:${user}:20:5`));
     const search = keys.filter((key) => key.startsWith(`chat:search:${user}:`));
     expect([history, offset, search].map((found) => found.length)).toEqual([1, 1, 1]);
     expect(search[0]).toMatch(/^chat:search:\{[^}]+\}:[\w-]+:7:[\w-]+$/);
-    expect(await redis.client.ttl(history[0] as string)).toBeGreaterThan(86_400 - 60);
-    expect(await redis.client.ttl(search[0] as string)).toBeGreaterThan(3_600 - 60);
-    expect(await redis.client.ttl(search[0] as string)).toBeLessThanOrEqual(3_600);
-    expect(await redis.client.pttl(`chat:seq:${user}`)).toBeLessThanOrEqual(5_000);
+    expect(await client.ttl(history[0] as string)).toBeGreaterThan(86_400 - 60);
+    expect(await client.ttl(search[0] as string)).toBeGreaterThan(3_600 - 60);
+    expect(await client.ttl(search[0] as string)).toBeLessThanOrEqual(3_600);
+    expect(await client.pttl(`chat:seq:${user}`)).toBeLessThanOrEqual(5_000);
   });
 
   it('says what it did, shares pages between processes, and shows no old one after a send', async () => {
@@ -118,15 +133,18 @@ describe.runIf(redisAvailable)('with Redis', () => {
       /fwd=uri-miss$/,
     );
     expect(await cacheStatus(clientOf(one), HISTORY)).toBe('chatkeep; fwd=bypass');
-    await send(me, 'a long message, so that the companion takes its time', { awaitReply: false });
+    const gate = gemini.gate();
+    gemini.script({ afterFirst: gate.promise });
+    await send(me, 'a reply that takes its time', { awaitReply: false });
     expect(await cacheStatus(me)).not.toMatch(/stored|hit/);
     expect(await cacheStatus(me, '{ viewer { id } }')).toBeNull();
+    gate.open();
   });
 
   it('shares no read that began before a change with who asks after it', async () => {
     const gate = await startGate(one.database.url);
     const slow = await startServer({
-      env: { REDIS_URL: redis.url, DATABASE_URL: gate.url },
+      env: { ...env, DATABASE_URL: gate.url },
       beside: one,
     });
     const meAtSlow = clientOf(slow, me.token);
@@ -147,13 +165,13 @@ describe.runIf(redisAvailable)('with Redis', () => {
   });
 
   it('asks Redis for no list of keys, whatever it does', async () => {
-    await redis.client.config('RESETSTAT');
+    await ofAll('CONFIG', 'RESETSTAT');
     for (let i = 0; i < 3; i += 1) {
       await send(me, `hello ${i}`);
       await me.data(HISTORY);
       await me.data(SEARCH, { query: 'hello' });
     }
-    const stats = await redis.client.info('commandstats');
+    const stats = (await ofAll('INFO', 'commandstats')).join();
     expect(stats).toMatch(/cmdstat_evalsha/);
     expect(stats).not.toMatch(/cmdstat_(scan|keys|flushall|flushdb|del|unlink)\b/);
   });
@@ -175,19 +193,19 @@ describe.runIf(redisAvailable)('with Redis', () => {
         /chatkeep_subscriptions 1/.test(await (await fetch(`${two.url}/metrics`)).text()),
       )
       .toBe(true);
-    expect(await redis.client.pubsub('CHANNELS')).toContain(`chat:events:{${me.userId}}`);
+    expect(await redis.channels()).toContain(`chat:events:{${me.userId}}`);
     await send(me, 'from one to two');
     let text = '';
     while (!text.includes('from one to two'))
       text += Buffer.from((await reader.read()).value ?? []).toString();
     await reader.cancel();
-    await expect.poll(() => redis.client.pubsub('CHANNELS')).toEqual([]);
+    await expect.poll(redis.channels).toEqual([]);
   });
 
   it('counts messages over all processes', async () => {
-    const env = { REDIS_URL: redis.url, RATE_LIMIT_PER_MINUTE: '2' };
-    const limited = await startServer({ env, beside: one });
-    const alsoLimited = await startServer({ env, beside: one });
+    const twoOnly = { ...env, RATE_LIMIT_PER_MINUTE: '2' };
+    const limited = await startServer({ env: twoOnly, beside: one });
+    const alsoLimited = await startServer({ env: twoOnly, beside: one });
     const guest = await signIn(limited);
     const there = clientOf(alsoLimited, guest.token);
     await send(guest, 'one', { awaitReply: false });
@@ -202,13 +220,15 @@ describe.runIf(redisAvailable)('with Redis', () => {
     await alsoLimited.stop();
   });
 
-  it.each(['frozen', 'killed'] as const)(
-    'is slower and never wrong while Redis is %s, and well after',
-    async (how) => {
+  it.each(misfortunes(parts))(
+    'is slower and never wrong while %s is %s, starts all the same, and is well after',
+    async (part, how) => {
+      // On the node that is hurt where only one is.
+      while (redis.nodeOf(me.userId) !== redis.nodes.at(-1)) me = await signIn(one);
+      meAtTwo = clientOf(two, me.token, me.userId);
       await send(me, 'before');
       await me.data(HISTORY);
-      if (how === 'frozen') redis.freeze();
-      else await redis.kill();
+      const end = await hurt(redis, part, how);
       for (let i = 0; i < 5; i += 1) {
         const id = randomUUID();
         await send(me, `during ${i}`, { id });
@@ -216,17 +236,28 @@ describe.runIf(redisAvailable)('with Redis', () => {
         await send(meAtTwo, `at two ${i}`);
         expect(await newest(meAtTwo)).toBe(`at two ${i}`);
       }
-      const ready = async () => (await fetch(`${one.url}/ready`)).json();
-      expect(await ready()).toEqual({ postgres: 'up', redis: 'down' });
-      if (how === 'frozen') redis.thaw();
-      else await redis.start();
-      await expect.poll(ready).toEqual({ postgres: 'up', redis: 'up' });
+      const late = await startServer({ env, beside: one });
+      const meAtLate = clientOf(late, me.token);
+      await send(meAtLate, 'from the late one');
+      expect(await newest(me)).toBe('from the late one');
+      const all = [one, two, late];
+      const ready = () =>
+        Promise.all(all.map(async ({ url }) => (await fetch(`${url}/ready`)).json()));
+      expect(await ready()).toEqual(all.map(() => ({ postgres: 'up', redis: 'down' })));
+      await end();
+      await expect
+        .poll(ready, { timeout: 15_000 })
+        .toEqual(all.map(() => ({ postgres: 'up', redis: 'up' })));
       // Leases from before the outage may still stand there: nobody trusts them yet.
-      expect(await newest(me)).toBe('at two 4');
-      expect(await newest(meAtTwo)).toBe('at two 4');
-      await expect.poll(() => cacheStatus(me), { timeout: 15_000 }).toBe('chatkeep; hit');
+      for (const client of [me, meAtTwo, meAtLate]) {
+        expect(await newest(client)).toBe('from the late one');
+      }
+      for (const client of [me, meAtLate]) {
+        await expect.poll(() => cacheStatus(client), { timeout: 15_000 }).toBe('chatkeep; hit');
+      }
       await send(meAtTwo, 'after');
-      expect(await newest(me)).toBe('after');
+      for (const client of [me, meAtLate]) expect(await newest(client)).toBe('after');
+      await late.stop();
     },
   );
 
@@ -234,24 +265,13 @@ describe.runIf(redisAvailable)('with Redis', () => {
     const { id } = await send(me, 'to be deleted');
     expect(await newest(me)).toBe('to be deleted');
     expect(await cacheStatus(me)).toBe('chatkeep; hit');
-    await redis.client.config('SET', 'maxmemory', '1');
+    await ofAll('CONFIG', 'SET', 'maxmemory', '1');
     await me.data('mutation ($id: ID!) { deleteMessage(id: $id) }', { id });
     expect(await newest(me)).toBeUndefined();
     await send(me, 'while it is full');
     expect(await newest(me)).toBe('while it is full');
-    await redis.client.config('SET', 'maxmemory', '0');
+    await ofAll('CONFIG', 'SET', 'maxmemory', '0');
     await expect.poll(() => cacheStatus(me), { timeout: 15_000 }).toBe('chatkeep; hit');
     expect(await newest(me)).toBe('while it is full');
-  });
-
-  it('starts without Redis, says so, and takes it up when it comes', async () => {
-    await redis.kill();
-    const late = await startServer({ env: { REDIS_URL: redis.url }, beside: one });
-    const guest = await signIn(late);
-    await send(guest, 'hello');
-    expect(await newest(guest)).toBe('hello');
-    await redis.start();
-    await expect.poll(() => cacheStatus(guest), { timeout: 15_000 }).toBe('chatkeep; hit');
-    await late.stop();
   });
 });

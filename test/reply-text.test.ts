@@ -3,17 +3,15 @@ import { expect, it } from 'vitest';
 import { createReplyText } from '../src/services/reply-text.ts';
 
 /** Pieces of a text, cut anywhere: also through a surrogate pair. */
-const cut = fc
-  .tuple(fc.string({ unit: 'binary' }), fc.array(fc.nat(40)))
-  .map(([text, sizes]) => {
-    const pieces: string[] = [];
-    let rest = text;
-    for (const size of sizes) {
-      pieces.push(rest.slice(0, size));
-      rest = rest.slice(size);
-    }
-    return [...pieces, rest];
-  });
+const cut = fc.tuple(fc.string({ unit: 'binary' }), fc.array(fc.nat(40))).map(([text, sizes]) => {
+  const pieces: string[] = [];
+  let rest = text;
+  for (const size of sizes) {
+    pieces.push(rest.slice(0, size));
+    rest = rest.slice(size);
+  }
+  return [...pieces, rest];
+});
 
 it('tells each piece once, well-formed, at its offset, to the end', () => {
   fc.assert(

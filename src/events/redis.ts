@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { Logger } from '../log.ts';
-import type { RedisLink } from '../redis.ts';
+import { countChannels, RedisAway, type RedisLink } from '../redis.ts';
 import { atMost } from '../timers.ts';
-import type { Events } from './events.ts';
+import type { Events, Hint } from './events.ts';
 import { createListeners } from './listeners.ts';
 
 interface Options {
@@ -50,9 +50,13 @@ export function createRedisEvents(link: RedisLink, log: Logger, options: Options
   const subscribed = new Set<string>();
   /** Users who are listened to already, and whose hints may be lost until Redis acknowledges. */
   const deaf = new Set<string>();
+  /** Which numbers could not be told while Redis was away: who listens elsewhere may not have missed it. */
+  const untold = new Map<string, bigint>();
   /** What is under way for a user's channel: one step at a time. */
   const steps = new Map<string, Promise<void>>();
   let gap: NodeJS.Timeout | undefined;
+  /** Redis has not answered yet. A frozen one is found by nobody who only listens, but for this. */
+  let checking = false;
 
   function tellGapSoon(): void {
     gap ??= setTimeout(() => {
@@ -61,17 +65,42 @@ export function createRedisEvents(link: RedisLink, log: Logger, options: Options
     }, GAP_MS);
   }
 
+  async function tellOthers(userId: string, hint: Hint): Promise<void> {
+    const payload = JSON.stringify({ from: processId, hint });
+    const channel = channelOf(userId);
+    try {
+      await link.run<unknown>((client) =>
+        link.isCluster ? client.spublish(channel, payload) : client.publish(channel, payload),
+      );
+    } catch (error) {
+      if (hint.kind !== 'changed' || !(error instanceof RedisAway)) return;
+      const number = BigInt(hint.seq);
+      if (number > (untold.get(userId) ?? 0n)) untold.set(userId, number);
+    }
+  }
+
+  /** One at a time: thousands at once would time out, which is the next outage. */
+  async function tellUntold(): Promise<void> {
+    for (const [userId, number] of untold) {
+      if (!link.up) return;
+      untold.delete(userId);
+      await tellOthers(userId, { kind: 'changed', seq: `${number}` });
+    }
+  }
+
   async function step(userId: string): Promise<void> {
     const channel = channelOf(userId);
     const wanted = here.has(userId);
+    if (!wanted) deaf.delete(userId);
     if (wanted === subscribed.has(userId)) return;
     if (wanted) {
+      // ioredis' list of a Cluster's channels else grows by it each time that it is subscribed anew.
+      if (link.isCluster) subscriber.sunsubscribe(channel).catch(() => {});
       await (link.isCluster ? subscriber.ssubscribe(channel) : subscriber.subscribe(channel));
       subscribed.add(userId);
       if (deaf.delete(userId)) tellGapSoon();
     } else {
       subscribed.delete(userId);
-      deaf.delete(userId);
       await (link.isCluster ? subscriber.sunsubscribe(channel) : subscriber.unsubscribe(channel));
     }
   }
@@ -95,13 +124,26 @@ export function createRedisEvents(link: RedisLink, log: Logger, options: Options
     for (const userId of here.users()) settle(userId);
   }
 
+  /** Asks Redis itself which channels it has for us: only who asks finds a connection that died silently. */
+  async function check(): Promise<void> {
+    const acknowledged = subscribed.size;
+    const found = await countChannels(subscriber);
+    // A slot that came back before ioredis looked where it went, lost its channels all the same.
+    if (found < Math.min(acknowledged, subscribed.size)) subscribeAnew();
+  }
+
   function poll(): void {
-    if (!link.up) here.tellGap();
+    if (!link.up || checking || deaf.size > 0) here.tellGap();
     for (const userId of here.users()) {
       if (!subscribed.has(userId) && !steps.has(userId)) settle(userId);
     }
-    // A dead connection shows itself only to those who send; of a Cluster's, TCP takes care.
-    if (!link.isCluster && subscriber.status === 'ready') subscriber.ping().catch(() => {});
+    if (checking) return;
+    checking = true;
+    check()
+      .catch(() => {})
+      .finally(() => {
+        checking = false;
+      });
   }
 
   subscriber.on(link.isCluster ? 'smessage' : 'message', (channel: string, payload: string) => {
@@ -110,19 +152,16 @@ export function createRedisEvents(link: RedisLink, log: Logger, options: Options
   });
   // Emitted by ioredis each time a connection, or one of a Cluster's, was made or made anew.
   subscriber.on(link.isCluster ? 'subscribersReady' : 'ready', subscribeAnew);
-  link.onBack(tellGapSoon);
+  link.onBack(() => {
+    tellGapSoon();
+    tellUntold();
+  });
   const polling = setInterval(poll, pollMs);
 
   return {
     publish(userId, hint) {
       here.tell(userId, hint);
-      const payload = JSON.stringify({ from: processId, hint });
-      const channel = channelOf(userId);
-      link
-        .run<unknown>((client) =>
-          link.isCluster ? client.spublish(channel, payload) : client.publish(channel, payload),
-        )
-        .catch(() => {});
+      tellOthers(userId, hint);
     },
     async listen(userId, listener) {
       const stop = here.add(userId, listener);
