@@ -1,0 +1,38 @@
+import type { Client } from 'urql';
+import { graphql } from './generated/index.ts';
+
+/** Everything that happens to the history; the cache knows what each of them changes. */
+const ChatEvents = graphql(/* GraphQL */ `
+  subscription ChatEvents($after: String) {
+    chatEvents(after: $after) {
+      __typename
+      ... on MessageChanged {
+        cursor
+        message {
+          id
+          cursor
+          createdAt
+          status
+          ...Exchange_ChatMessage
+        }
+      }
+      ... on MessageDeleted {
+        cursor
+        id
+      }
+      ... on ReplyDelta {
+        messageId
+        offset
+        text
+      }
+      ... on CaughtUp {
+        cursor
+      }
+    }
+  }
+`);
+
+/** Keeps the cache up to date from the moment at which a page was read. Answers the way to stop. */
+export function followEvents(client: Client, after: string): () => void {
+  return client.subscription(ChatEvents, { after }).subscribe(() => {}).unsubscribe;
+}
