@@ -1,5 +1,6 @@
 import { ChatProvider } from './chat.tsx';
 import { Composer } from './composer/composer.tsx';
+import { ConnectionNote } from './connection/connection.tsx';
 import { History } from './history/history.tsx';
 import { useSession } from './session/use-session.ts';
 import type { Settings } from './settings.ts';
@@ -13,6 +14,7 @@ export function App({ settings }: { settings: Settings }) {
     <ChatProvider session={state.session}>
       <main className="page">
         <History />
+        <ConnectionNote />
         <Composer />
       </main>
     </ChatProvider>

@@ -17,8 +17,13 @@ const ReplySoFar = graphql(/* GraphQL */ `
 
 const embedded = () => null;
 
-export const createCache = () =>
-  cacheExchange({
+export function createCache() {
+  /**
+   * The replies that are being written, from their first word on. A page that is read meanwhile brings a
+   * text from a second ago, on which the next piece would not fit.
+   */
+  const running = new Map<string, string>();
+  return cacheExchange({
     possibleTypes: {
       ChatEvent: ['MessageChanged', 'MessageDeleted', 'ReplyDelta', 'CaughtUp'],
       Node: ['ChatMessage', 'User'],
@@ -52,13 +57,20 @@ export const createCache = () =>
       Subscription: {
         chatEvents: (result, _, cache) => {
           const { chatEvents: event } = result as unknown as ChatEventsSubscription;
-          if (event.__typename === 'MessageChanged') insert(cache, event.message.id);
-          if (event.__typename === 'MessageDeleted') remove(cache, event.id);
-          if (event.__typename === 'ReplyDelta') grow(cache, event);
+          if (event.__typename === 'MessageChanged') {
+            running.delete(event.message.id);
+            insert(cache, event.message.id);
+          }
+          if (event.__typename === 'MessageDeleted') {
+            running.delete(event.id);
+            remove(cache, event.id);
+          }
+          if (event.__typename === 'ReplyDelta') grow(cache, running, event);
         },
       },
     },
   });
+}
 
 const keyOf = (cache: Cache, id: string) =>
   cache.keyOfEntity({ __typename: 'ChatMessage', id }) as string;
@@ -93,10 +105,12 @@ function remove(cache: Cache, id: string): void {
 type Delta = Extract<ChatEventsSubscription['chatEvents'], { __typename: 'ReplyDelta' }>;
 
 /** docs/live.md: a delta for a message that is not being written belongs to an older history. */
-function grow(cache: Cache, { messageId: id, offset, text }: Delta): void {
+function grow(cache: Cache, running: Map<string, string>, delta: Delta): void {
+  const { messageId: id, offset, text } = delta;
   const known = cache.readFragment(ReplySoFar, { id } as never) as ReplySoFar | null;
   if (!known || (known.status !== 'PENDING' && known.status !== 'STREAMING')) return;
-  const response = known.response.slice(0, offset) + text;
+  const response = (running.get(id) ?? known.response).slice(0, offset) + text;
+  running.set(id, response);
   cache.writeFragment(ReplySoFar, {
     __typename: 'ChatMessage',
     id,

@@ -44,6 +44,8 @@ export interface HistoryView {
   readonly failure: string | undefined;
   /** The moment at which the first page was read, for chatEvents(after). */
   readonly eventsCursor: string | undefined;
+  /** Which end of what was read first is to be seen first. */
+  readonly opensAt: 'start' | 'end';
   /** Changes with each jump: what is on show then has nothing to do with what was. */
   readonly epoch: number;
 }
@@ -75,6 +77,7 @@ export function createHistoryWindow(client: Client) {
   let epoch = 0;
   /** Newer pages were forgotten. */
   let isCut = false;
+  let opensAt: HistoryView['opensAt'] = 'end';
   let growing = false;
   let again = () => toNewest();
   let eventsCursor: string | undefined;
@@ -89,6 +92,7 @@ export function createHistoryWindow(client: Client) {
       hasNewer: isCut || (pages.at(-1)?.connection?.pageInfo.hasPreviousPage ?? false),
       failure,
       eventsCursor,
+      opensAt,
       epoch,
     };
   }
@@ -152,11 +156,12 @@ export function createHistoryWindow(client: Client) {
     pages = pages.filter((other) => other !== page);
   }
 
-  function clear(): void {
+  function clear(at: HistoryView['opensAt'] = 'end'): void {
     for (const page of [...followed]) forget(page);
     firstIndex = ORIGIN;
     failure = undefined;
     isCut = false;
+    opensAt = at;
     epoch += 1;
   }
 
@@ -177,7 +182,7 @@ export function createHistoryWindow(client: Client) {
 
   async function toInstant(from: string): Promise<void> {
     again = () => toInstant(from);
-    clear();
+    clear('start');
     const mine = epoch;
     const page = await follow({ last: PAGE, filter: { from } }, 'newer');
     if (!page || mine !== epoch) return;
@@ -210,7 +215,7 @@ export function createHistoryWindow(client: Client) {
       }),
     /** Reads again what could not be read. */
     retry: () => again(),
-    close: clear,
+    close: () => clear(),
   };
 }
 

@@ -16,12 +16,14 @@ import type { TypedDocumentNode as DocumentNode } from '@graphql-typed-document-
 type Documents = {
     "\n  fragment Cache_ReplySoFar on ChatMessage {\n    id\n    response\n    status\n  }\n": typeof types.Cache_ReplySoFarFragmentDoc,
     "\n  subscription ChatEvents($after: String) {\n    chatEvents(after: $after) {\n      __typename\n      ... on MessageChanged {\n        cursor\n        message {\n          id\n          cursor\n          createdAt\n          status\n          ...Exchange_ChatMessage\n        }\n      }\n      ... on MessageDeleted {\n        cursor\n        id\n      }\n      ... on ReplyDelta {\n        messageId\n        offset\n        text\n      }\n      ... on CaughtUp {\n        cursor\n      }\n    }\n  }\n": typeof types.ChatEventsDocument,
+    "\n  query MessagePlace($id: ID!) {\n    message(id: $id) {\n      id\n      createdAt\n    }\n  }\n": typeof types.MessagePlaceDocument,
     "\n  query HistoryPage($first: Int, $after: String, $last: Int, $before: String, $filter: ChatFilter) {\n    chatHistory(first: $first, after: $after, last: $last, before: $before, filter: $filter) {\n      eventsCursor\n      nodes {\n        id\n        cursor\n        createdAt\n        status\n        ...Exchange_ChatMessage\n      }\n      pageInfo {\n        hasNextPage\n        hasPreviousPage\n        startCursor\n        endCursor\n      }\n    }\n  }\n": typeof types.HistoryPageDocument,
     "\n  fragment Exchange_ChatMessage on ChatMessage {\n    id\n    message\n    response\n    status\n    failure\n    hasPersonalityContext\n    mood\n    moodScore\n    createdAt\n  }\n": typeof types.Exchange_ChatMessageFragmentDoc,
 };
 const documents: Documents = {
     "\n  fragment Cache_ReplySoFar on ChatMessage {\n    id\n    response\n    status\n  }\n": types.Cache_ReplySoFarFragmentDoc,
     "\n  subscription ChatEvents($after: String) {\n    chatEvents(after: $after) {\n      __typename\n      ... on MessageChanged {\n        cursor\n        message {\n          id\n          cursor\n          createdAt\n          status\n          ...Exchange_ChatMessage\n        }\n      }\n      ... on MessageDeleted {\n        cursor\n        id\n      }\n      ... on ReplyDelta {\n        messageId\n        offset\n        text\n      }\n      ... on CaughtUp {\n        cursor\n      }\n    }\n  }\n": types.ChatEventsDocument,
+    "\n  query MessagePlace($id: ID!) {\n    message(id: $id) {\n      id\n      createdAt\n    }\n  }\n": types.MessagePlaceDocument,
     "\n  query HistoryPage($first: Int, $after: String, $last: Int, $before: String, $filter: ChatFilter) {\n    chatHistory(first: $first, after: $after, last: $last, before: $before, filter: $filter) {\n      eventsCursor\n      nodes {\n        id\n        cursor\n        createdAt\n        status\n        ...Exchange_ChatMessage\n      }\n      pageInfo {\n        hasNextPage\n        hasPreviousPage\n        startCursor\n        endCursor\n      }\n    }\n  }\n": types.HistoryPageDocument,
     "\n  fragment Exchange_ChatMessage on ChatMessage {\n    id\n    message\n    response\n    status\n    failure\n    hasPersonalityContext\n    mood\n    moodScore\n    createdAt\n  }\n": types.Exchange_ChatMessageFragmentDoc,
 };
@@ -48,6 +50,10 @@ export function graphql(source: "\n  fragment Cache_ReplySoFar on ChatMessage {\
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  subscription ChatEvents($after: String) {\n    chatEvents(after: $after) {\n      __typename\n      ... on MessageChanged {\n        cursor\n        message {\n          id\n          cursor\n          createdAt\n          status\n          ...Exchange_ChatMessage\n        }\n      }\n      ... on MessageDeleted {\n        cursor\n        id\n      }\n      ... on ReplyDelta {\n        messageId\n        offset\n        text\n      }\n      ... on CaughtUp {\n        cursor\n      }\n    }\n  }\n"): (typeof documents)["\n  subscription ChatEvents($after: String) {\n    chatEvents(after: $after) {\n      __typename\n      ... on MessageChanged {\n        cursor\n        message {\n          id\n          cursor\n          createdAt\n          status\n          ...Exchange_ChatMessage\n        }\n      }\n      ... on MessageDeleted {\n        cursor\n        id\n      }\n      ... on ReplyDelta {\n        messageId\n        offset\n        text\n      }\n      ... on CaughtUp {\n        cursor\n      }\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query MessagePlace($id: ID!) {\n    message(id: $id) {\n      id\n      createdAt\n    }\n  }\n"): (typeof documents)["\n  query MessagePlace($id: ID!) {\n    message(id: $id) {\n      id\n      createdAt\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
