@@ -1,6 +1,7 @@
-import { and, eq, gt, type SQL, sql } from 'drizzle-orm';
+import { and, eq, gt, sql } from 'drizzle-orm';
 import { unionAll } from 'drizzle-orm/pg-core';
 import type { Claims, Database, QueryBuilder } from './database.ts';
+import { type Page, type PageQuery, pageOf, pageStatement } from './pages.ts';
 import {
   chatCounters,
   chatDeletions,
@@ -18,26 +19,7 @@ import {
   tombstone,
 } from './statements.ts';
 
-export type { MessageRow, Position };
-
-export interface PageQuery {
-  readonly first: number;
-  readonly after?: Position | undefined;
-  readonly offset?: number | undefined;
-  readonly from?: Date | undefined;
-  readonly to?: Date | undefined;
-  readonly moods?: readonly MessageRow['mood'][] | undefined;
-  readonly hasPersonalityContext?: boolean | undefined;
-  /** Each has to occur in the message or in the response, whatever its case. */
-  readonly terms?: readonly string[] | undefined;
-}
-
-export interface Page {
-  /** The user's newest change, as read in the same statement as the rows. */
-  readonly seq: bigint;
-  readonly rows: readonly MessageRow[];
-  readonly hasNext: boolean;
-}
+export type { MessageRow, Page, Position };
 
 export interface NewMessage {
   readonly id: string;
@@ -78,25 +60,16 @@ export type Stored =
   | { readonly kind: 'created' | 'existing' | 'different'; readonly row: MessageRow }
   | { readonly kind: 'deleted' };
 
-const ALL_MOODS = ['POSITIVE', 'NEUTRAL', 'NEGATIVE'] as const;
-const END: Position = { createdAt: 'infinity', id: 'ffffffff-ffff-ffff-ffff-ffffffffffff' };
-
 /** The statements over a user's messages. Every one runs as that user, under row level security. */
 export function createMessageStore(database: Database) {
   return {
     async page(claims: Claims, query: PageQuery): Promise<Page> {
-      const search = query.terms !== undefined;
       const [found] = await database.asUser(
         claims,
         (db) => [pageStatement(db, claims.sub, query)],
-        { customPlans: search },
+        { customPlans: query.terms !== undefined },
       );
-      const rows = found.flatMap(({ row }) => (row === null ? [] : [row as MessageRow]));
-      return {
-        seq: found[0]?.seq ?? 0n,
-        rows: rows.slice(0, query.first),
-        hasNext: rows.length > query.first,
-      };
+      return pageOf(found, query);
     },
 
     /** The number of the user's newest change; 0 for a history that was never written to. */
@@ -267,48 +240,4 @@ function changesStatement(db: QueryBuilder, userId: string, after: bigint, limit
     .leftJoin(chatHistory, one(userId, changed.id))
     .where(eq(chatCounters.userId, userId))
     .orderBy(changed.seq);
-}
-
-/**
- * One page and the user's `seq` in one statement, of one shape whatever the filter: a part that is
- * not given is given its widest value, so that the range on the index is always the same.
- */
-function pageStatement(db: QueryBuilder, userId: string, query: PageQuery) {
-  const moods = `{${(query.moods ?? ALL_MOODS).join(',')}}`;
-  const flags =
-    query.hasPersonalityContext === undefined ? '{t,f}' : `{${query.hasPersonalityContext}}`;
-  const page = db
-    .select()
-    .from(chatHistory)
-    .where(
-      and(
-        eq(chatHistory.userId, userId),
-        sql`${chatHistory.createdAt} >= ${query.from?.toISOString() ?? '-infinity'}::timestamptz`,
-        sql`${chatHistory.createdAt} < ${query.to?.toISOString() ?? 'infinity'}::timestamptz`,
-        olderThan(query.after ?? END),
-        sql`${chatHistory.mood} = any(${moods}::chat_mood[])`,
-        sql`${chatHistory.hasPersonalityContext} = any(${flags}::boolean[])`,
-        ...(query.terms ?? []).map(contains),
-      ),
-    )
-    .orderBy(sql`${chatHistory.createdAt} desc, ${chatHistory.id} desc`)
-    .limit(query.first + 1)
-    .offset(query.offset ?? 0)
-    .as('page');
-  const row = Object.fromEntries(
-    Object.keys(columns).map((name) => [name, page[name as keyof typeof columns]]),
-  ) as { [K in keyof typeof columns]: (typeof page)[K] };
-  return db
-    .select({ seq: chatCounters.seq, row })
-    .from(chatCounters)
-    .leftJoinLateral(page, sql`true`)
-    .where(eq(chatCounters.userId, userId))
-    .orderBy(sql`${page.createdAt} desc, ${page.id} desc`);
-}
-
-function contains(term: string): SQL {
-  const pattern = `%${term.replace(/[\\%_]/g, '\\$&')}%`;
-  const folded = sql`chatkeep.fold(${pattern})`;
-  return sql`(chatkeep.fold(${chatHistory.message}) like ${folded}
-    or chatkeep.fold(${chatHistory.response}) like ${folded})`;
 }

@@ -32,3 +32,6 @@ export const inMs = (ms: number) =>
 
 export const olderThan = ({ createdAt, id }: Position): SQL =>
   sql`(${chatHistory.createdAt}, ${chatHistory.id}) < (${createdAt}::timestamptz, ${id}::uuid)`;
+
+export const newerThan = ({ createdAt, id }: Position): SQL =>
+  sql`(${chatHistory.createdAt}, ${chatHistory.id}) > (${createdAt}::timestamptz, ${id}::uuid)`;

@@ -28,6 +28,11 @@ export const ChatMessage = builder.objectRef<MessageRow>('ChatMessage').implemen
   interfaces: [Node],
   fields: (t) => ({
     id: t.exposeID('id', { description: 'A UUIDv7, or the UUID that the client chose.' }),
+    cursor: t.string({
+      description:
+        'Its place in the history, as ChatEdge.cursor; opaque. Hand it to chatHistory as after for what is older, or as before for what is newer.',
+      resolve: (row) => resolve.placeOf(row),
+    }),
     message: t.exposeString('message', { description: 'What the user wrote.' }),
     response: t.exposeString('response', {
       description: 'What has come back so far; empty until the first word.',
