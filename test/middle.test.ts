@@ -165,5 +165,9 @@ describe('bad input to reading backwards', () => {
     const stranger = await signIn(server);
     const theirs = await cursorOf((await send(stranger, 'hello')).id, stranger);
     expect(await failure({ last: 2, before: theirs })).toBe('BAD_USER_INPUT before');
+    const change = await me.data<Any>('{ chatHistory { eventsCursor } }');
+    expect(await failure({ last: 2, before: change.chatHistory.eventsCursor })).toBe(
+      'BAD_USER_INPUT before',
+    );
   });
 });

@@ -17,6 +17,8 @@ export interface Edge {
 export interface Connection<E extends Edge = Edge> {
   readonly edges: readonly E[];
   readonly nodes: readonly MessageRow[];
+  /** The user's newest change that the page shows. */
+  readonly seq: bigint;
   readonly pageInfo: {
     readonly hasNextPage: boolean;
     readonly hasPreviousPage: boolean;
@@ -70,6 +72,7 @@ function connection<E extends Edge>(
   return {
     edges,
     nodes: rows,
+    seq,
     pageInfo: {
       hasNextPage: hasNext,
       hasPreviousPage: hasPrevious,

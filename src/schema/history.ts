@@ -1,6 +1,10 @@
+import { cursorOf } from '../resolvers/events.ts';
 import { type Connection, chatHistory, type Edge } from '../resolvers/pages.ts';
 import { builder } from './builder.ts';
 import { ChatMessage, Mood } from './message.ts';
+
+export const EVENTS_CURSOR =
+  'The moment that the page shows, opaque: hand it to chatEvents as after, and everything that has changed since comes.';
 
 export const PageInfo = builder.objectRef<Connection['pageInfo']>('PageInfo').implement({
   description: 'Where a page stands among the others.',
@@ -34,6 +38,10 @@ const ChatConnection = builder.objectRef<Connection>('ChatConnection').implement
     edges: t.expose('edges', { type: [ChatEdge], description: 'The exchanges with cursors.' }),
     nodes: t.expose('nodes', { type: [ChatMessage], description: 'The exchanges alone.' }),
     pageInfo: t.expose('pageInfo', { type: PageInfo, description: 'Where the page stands.' }),
+    eventsCursor: t.string({
+      description: EVENTS_CURSOR,
+      resolve: (page, _, context) => cursorOf(page, context),
+    }),
   }),
 });
 
