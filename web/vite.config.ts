@@ -2,9 +2,10 @@ import { fileURLToPath } from 'node:url';
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vite';
 import { precompress } from './precompress.ts';
+import { shell } from './shell/plugin.ts';
 
 export default defineConfig({
-  plugins: [react(), precompress()],
+  plugins: [react(), shell(), precompress()],
   resolve: {
     alias: {
       // Radix' dialogs lock scrolling with it. It writes <style> elements, which our policy forbids.

@@ -3,6 +3,7 @@ import './styles/page.css';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { App } from './app.tsx';
+import { registerShell } from './offline.ts';
 import { readSettings } from './settings.ts';
 
 const root = document.getElementById('root');
@@ -13,3 +14,4 @@ if (root) {
     </StrictMode>,
   );
 }
+registerShell();
