@@ -80,8 +80,8 @@ export async function signInDevice(
   device: BrowserContext,
   { token, userId }: { token: string | undefined; userId: string },
 ): Promise<void> {
-  await device.addInitScript(
-    (kept) => localStorage.setItem('chatkeep:guest', kept),
-    JSON.stringify({ token, userId }),
-  );
+  await device.addInitScript((kept) => {
+    // A new tab is nobody's page yet, and has no storage.
+    if (window.location.protocol === 'http:') localStorage.setItem('chatkeep:guest', kept);
+  }, JSON.stringify({ token, userId }));
 }

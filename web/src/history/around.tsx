@@ -1,11 +1,8 @@
 import { useChat } from '../chat.tsx';
-import type { HistoryView } from './window.ts';
 
 /** Before the first exchange on show: more that is coming, or where it all began. */
-export function Older({ context }: { context?: { view: HistoryView } }) {
-  if (!context) return null;
-  const { view } = context;
-  if (view.hasOlder) return <Lines count={2} label="Reading what is older" />;
+export function Older({ hasOlder }: { hasOlder: boolean }) {
+  if (hasOlder) return <Lines count={2} label="Reading what is older" />;
   return <p className="history-began">This is where it began.</p>;
 }
 

@@ -13,7 +13,8 @@ const inAnyYear = new Intl.DateTimeFormat(undefined, {
 });
 
 /** The reader's day in which an instant lies: for comparing. */
-export const dayOf = (iso: string): string => parseISO(iso).toDateString();
+export const dayOf = (iso: string | undefined): string | undefined =>
+  iso && parseISO(iso).toDateString();
 
 /** A day as a person says it. */
 export function nameOfDay(iso: string): string {

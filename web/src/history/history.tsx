@@ -1,36 +1,47 @@
 import './history.css';
-import { useEffect, useMemo, useRef, useState } from 'react';
-import { Virtuoso, type VirtuosoHandle } from 'react-virtuoso';
-import { useChat, useHistory } from '../chat.tsx';
-import { Unsent } from '../composer/unsent.tsx';
+import { type RefObject, useEffect, useMemo, useRef, useState } from 'react';
+import { type Chat, useChat, useHistory } from '../chat.tsx';
 import { useOutbox } from '../composer/use-outbox.ts';
 import { go, usePlace } from '../location.ts';
-import { Exchange } from '../message/exchange.tsx';
 import { Beginning, HistoryFailure, HistorySkeleton, Older } from './around.tsx';
-import { DayHeading, dayOf, StickyDay } from './day.tsx';
-import { itemsOf, type Item } from './items.ts';
+import { dayOf, StickyDay } from './day.tsx';
+import { Entry } from './entry.tsx';
+import { itemsOf } from './items.ts';
 import { useJump } from './jump.ts';
 import { placeInTime } from './place.ts';
-import { topmost } from './topmost.ts';
+import { entriesOf, isAtEnd, ReadingPlace, scrollToEnd } from './reading-place.tsx';
 
-/** How far from the end one may be and still be said to read it, in px. */
-const AT_THE_END = 48;
-/** What is rendered beyond the edges, in px: a fling finds something there. */
-const BEYOND = 1_200;
+/** So near to an end, in px, the next page is read: a fling should find it there. */
+const NEAR = 2_000;
+/** Height of the sticky heading of the day, in px. */
+const HEADING = 40;
 
 /** The one long text: older pages come in at the top, what happens now at the end. */
 export function History() {
-  const { history } = useChat();
+  const chat = useChat();
+  const { history } = chat;
   const view = useHistory();
   const unsent = useOutbox();
   const { messageId } = usePlace();
   const items = useMemo(() => itemsOf(view, unsent), [view, unsent]);
-  const list = useRef<VirtuosoHandle>(null);
-  const scroller = useRef<HTMLElement | null>(null);
-  const [isAtEnd, setAtEnd] = useState(true);
-  const { litId, missing } = useJump(messageId, list);
+  const scroller = useRef<HTMLElement>(null);
+  const [readsEnd, setReadsEnd] = useState(true);
+  const { litId, missing } = useJump(messageId);
 
-  useFollowOwnWords(unsent.length, list);
+  function look(): void {
+    const list = scroller.current;
+    if (!list) return;
+    setReadsEnd(isAtEnd(list));
+    const edge = list.getBoundingClientRect().top + HEADING;
+    const top = [...entriesOf(list)].find((entry) => entry.getBoundingClientRect().bottom > edge);
+    placeInTime.set(top?.dataset['createdAt']);
+    grow(list, chat);
+  }
+
+  // Also when a page that came was not enough to fill the screen.
+  useEffect(look);
+  useOwnWordsInView(unsent.length, scroller);
+  useEndKept(scroller, readsEnd && !view.hasNewer);
 
   if (view.failure && view.nodes.length === 0) {
     return <HistoryFailure reason={view.failure} onRetry={() => void history.retry()} />;
@@ -38,99 +49,89 @@ export function History() {
   if (view.loading) return <HistorySkeleton />;
   if (items.length === 0) return <Beginning />;
 
-  const tellPlace = () => {
-    const at = scroller.current && topmost(scroller.current);
-    if (at) placeInTime.set(at);
-  };
-
   return (
-    <section className="history" aria-label="Conversation">
+    <div className="history">
       <StickyDay />
       {missing && (
         <p className="history-note" role="status">
           That message is not here any more.
         </p>
       )}
-      <Virtuoso
-        key={view.epoch}
-        ref={list}
-        scrollerRef={(element) => {
-          scroller.current = element as HTMLElement | null;
-        }}
+      <section
         className="history-list"
-        data={items}
-        context={{ view }}
-        firstItemIndex={view.firstIndex}
-        initialTopMostItemIndex={
-          view.opensAt === 'end' ? { index: 'LAST', align: 'end' } : { index: 0, align: 'start' }
-        }
-        computeItemKey={(_, { id }) => id}
-        increaseViewportBy={BEYOND}
-        atBottomThreshold={AT_THE_END}
-        atBottomStateChange={setAtEnd}
-        followOutput={view.hasNewer ? false : 'auto'}
-        startReached={() => void history.older()}
-        endReached={() => void history.newer()}
-        onScroll={tellPlace}
-        totalListHeightChanged={tellPlace}
-        skipAnimationFrameInResizeObserver
-        components={COMPONENTS}
-        itemContent={(index, item) => (
-          <Entry
-            item={item}
-            before={items[index - view.firstIndex - 1]}
-            isLit={item.id === litId}
-          />
-        )}
-      />
-      {(!isAtEnd || view.hasNewer) && (
+        aria-label="Conversation"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard
+        tabIndex={0}
+        ref={scroller}
+        onScroll={look}
+      >
+        <ReadingPlace
+          scroller={scroller}
+          followsEnd={!view.hasNewer}
+          epoch={view.epoch}
+          opensAt={view.opensAt}
+        >
+          <Older hasOlder={view.hasOlder} />
+          {items.map((item, index) => (
+            <Entry
+              key={item.id}
+              item={item}
+              isNewDay={dayOf(items[index - 1]?.createdAt) !== dayOf(item.createdAt)}
+              isLit={item.id === litId}
+            />
+          ))}
+          <div className="history-foot" />
+        </ReadingPlace>
+      </section>
+      {(!readsEnd || view.hasNewer) && (
         <button
           type="button"
           className="to-the-end"
           onClick={() => {
             go('/');
-            if (view.hasNewer) void history.toNewest();
-            else list.current?.scrollToIndex({ index: 'LAST', align: 'end' });
+            toTheEnd(chat, scroller.current);
           }}
         >
           {view.hasNewer ? 'To the newest' : 'To the end'}
         </button>
       )}
-    </section>
-  );
-}
-
-const COMPONENTS = { Header: Older, Footer: () => <div className="history-foot" /> };
-
-interface EntryProps {
-  readonly item: Item;
-  readonly before: Item | undefined;
-  readonly isLit: boolean;
-}
-
-function Entry({ item, before, isLit }: EntryProps) {
-  const isNewDay = !before || dayOf(before.createdAt) !== dayOf(item.createdAt);
-  return (
-    <div
-      className={isLit ? 'entry lit' : 'entry'}
-      data-created-at={item.createdAt}
-      id={`m-${item.id}`}
-    >
-      {isNewDay && <DayHeading iso={item.createdAt} />}
-      {item.node ? <Exchange message={item.node} /> : <Unsent item={item.unsent} />}
     </div>
   );
 }
 
+function grow(list: HTMLElement, { history }: Chat): void {
+  if (list.scrollTop < NEAR) void history.older();
+  if (list.scrollHeight - list.scrollTop - list.clientHeight < NEAR) void history.newer();
+}
+
+function toTheEnd({ history }: Chat, list: HTMLElement | null): void {
+  if (history.view.hasNewer) void history.toNewest();
+  else if (list) scrollToEnd(list);
+}
+
 /** Who writes wants to see it: wherever one reads, the end comes into view. */
-function useFollowOwnWords(count: number, list: React.RefObject<VirtuosoHandle | null>): void {
-  const { history } = useChat();
+function useOwnWordsInView(count: number, scroller: RefObject<HTMLElement | null>): void {
+  const chat = useChat();
   const before = useRef(count);
   useEffect(() => {
-    if (count > before.current) {
-      if (history.view.hasNewer) void history.toNewest();
-      else list.current?.scrollToIndex({ index: 'LAST', align: 'end' });
-    }
+    if (count > before.current) toTheEnd(chat, scroller.current);
     before.current = count;
-  }, [count, history, list]);
+  }, [count, chat, scroller]);
+}
+
+/** Stays at the end when the window changes its size, or the composer does. */
+function useEndKept(scroller: RefObject<HTMLElement | null>, isFollowed: boolean): void {
+  const followed = useRef(isFollowed);
+  followed.current = isFollowed;
+  useEffect(() => {
+    const list = scroller.current;
+    if (!list) return;
+    const observer = new ResizeObserver(() => {
+      if (followed.current) scrollToEnd(list);
+    });
+    observer.observe(list);
+    const foot = list.querySelector('.history-foot');
+    if (foot) observer.observe(foot);
+    return () => observer.disconnect();
+  });
 }

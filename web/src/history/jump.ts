@@ -1,5 +1,4 @@
-import { type RefObject, useEffect, useState } from 'react';
-import type { VirtuosoHandle } from 'react-virtuoso';
+import { useEffect, useState } from 'react';
 import { useChat } from '../chat.tsx';
 import { graphql } from '../graphql/generated/index.ts';
 
@@ -23,10 +22,7 @@ export interface Jump {
 }
 
 /** Goes where the URL points: to a message of its own, or, at first, to the newest end. */
-export function useJump(
-  messageId: string | undefined,
-  list: RefObject<VirtuosoHandle | null>,
-): Jump {
+export function useJump(messageId: string | undefined): Jump {
   const {
     history,
     graphql: { client },
@@ -37,9 +33,9 @@ export function useJump(
   useEffect(() => {
     let left = false;
     async function go(id: string): Promise<void> {
-      const at = history.view.nodes.findIndex((node) => node.id === id);
-      if (at >= 0) {
-        list.current?.scrollToIndex({ index: at, align: 'center' });
+      const entry = document.querySelector(`[data-id="${id}"]`);
+      if (entry) {
+        entry.scrollIntoView({ block: 'center' });
       } else {
         const { data } = await client.query(MessagePlace, { id }).toPromise();
         if (left) return;
@@ -58,7 +54,7 @@ export function useJump(
     return () => {
       left = true;
     };
-  }, [messageId, history, client, list]);
+  }, [messageId, history, client]);
 
   useEffect(() => {
     if (!litId) return;

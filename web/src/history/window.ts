@@ -30,11 +30,6 @@ export type HistoryNode = Connection['nodes'][number];
 /** What is on show of the history: a run of exchanges without a hole, oldest first. */
 export interface HistoryView {
   readonly nodes: readonly HistoryNode[];
-  /**
-   * Where the first node stands, counted so that a node keeps its number while others come in before
-   * it or fall out at the top.
-   */
-  readonly firstIndex: number;
   /** Nothing has come yet. */
   readonly loading: boolean;
   readonly hasOlder: boolean;
@@ -57,9 +52,7 @@ interface Page {
 
 const PAGE = 50;
 /** So many pages are kept; the farthest go first. */
-const MOST_PAGES = 30;
-/** Far more than anybody has messages, so that numbers stay positive. */
-const ORIGIN = 100_000_000;
+const MOST_PAGES = 12;
 
 /**
  * The part of a history that is in memory, page by page, each of them followed in the cache: a reply
@@ -72,7 +65,6 @@ export function createHistoryWindow(client: Client) {
   let pages: Page[] = [];
   /** All that are followed, whether they have come or not. */
   const followed = new Set<Page>();
-  let firstIndex = ORIGIN;
   let failure: string | undefined;
   let epoch = 0;
   /** Newer pages were forgotten. */
@@ -86,7 +78,6 @@ export function createHistoryWindow(client: Client) {
   function toView(): HistoryView {
     return {
       nodes: pages.flatMap(({ connection }) => connection?.nodes.toReversed() ?? []),
-      firstIndex,
       loading: pages.length === 0 && failure === undefined,
       hasOlder: pages[0]?.connection?.pageInfo.hasNextPage ?? false,
       hasNewer: isCut || (pages.at(-1)?.connection?.pageInfo.hasPreviousPage ?? false),
@@ -134,7 +125,6 @@ export function createHistoryWindow(client: Client) {
     failure = undefined;
     if (place === 'older') {
       pages = [page, ...pages];
-      firstIndex -= page.connection?.nodes.length ?? 0;
     } else {
       pages = [...pages, page];
       isCut = false;
@@ -144,7 +134,6 @@ export function createHistoryWindow(client: Client) {
       forget(pages.at(-1));
       isCut = true;
     } else {
-      firstIndex += pages[0]?.connection?.nodes.length ?? 0;
       forget(pages[0]);
     }
   }
@@ -158,7 +147,6 @@ export function createHistoryWindow(client: Client) {
 
   function clear(at: HistoryView['opensAt'] = 'end'): void {
     for (const page of [...followed]) forget(page);
-    firstIndex = ORIGIN;
     failure = undefined;
     isCut = false;
     opensAt = at;
