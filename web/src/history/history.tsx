@@ -57,19 +57,19 @@ export function History() {
           That message is not here any more.
         </p>
       )}
-      <section
-        className="history-list"
-        aria-label="Conversation"
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard
-        tabIndex={0}
-        ref={scroller}
-        onScroll={look}
+      <ReadingPlace
+        scroller={scroller}
+        followsEnd={!view.hasNewer}
+        epoch={view.epoch}
+        opensAt={view.opensAt}
       >
-        <ReadingPlace
-          scroller={scroller}
-          followsEnd={!view.hasNewer}
-          epoch={view.epoch}
-          opensAt={view.opensAt}
+        <section
+          className="history-list"
+          aria-label="Conversation"
+          // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls has to be reached by the keyboard
+          tabIndex={0}
+          ref={scroller}
+          onScroll={look}
         >
           <Older hasOlder={view.hasOlder} />
           {items.map((item, index) => (
@@ -81,8 +81,8 @@ export function History() {
             />
           ))}
           <div className="history-foot" />
-        </ReadingPlace>
-      </section>
+        </section>
+      </ReadingPlace>
       {(!readsEnd || view.hasNewer) && (
         <button
           type="button"

@@ -1,6 +1,7 @@
 import { Component, type ReactNode, type RefObject } from 'react';
 
 interface Props {
+  /** Inside the children: the ref of a parent would not be there yet when this is mounted. */
   readonly scroller: RefObject<HTMLElement | null>;
   /** Whether the end is followed: by who reads it, and as long as there is nothing newer. */
   readonly followsEnd: boolean;
