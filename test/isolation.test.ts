@@ -6,6 +6,7 @@ import {
   type GraphQLInputType,
   type GraphQLOutputType,
   getNamedType,
+  isEnumType,
   isInputObjectType,
   isListType,
   isNonNullType,
@@ -54,16 +55,19 @@ function argumentFor(name: string, type: GraphQLInputType): unknown {
       ]),
     );
   }
-  const named = getNamedType(type).name;
+  const leaf = getNamedType(type);
+  const named = leaf.name;
+  if (isEnumType(leaf)) return leaf.getValues()[0]?.name;
   if (named === 'ID') return theirs.id;
   if (named === 'Int') return 1;
   if (named === 'Boolean') return true;
   if (named === 'DateTime')
     return name === 'from' ? '2000-01-01T00:00:00Z' : '2100-01-01T00:00:00Z';
+  if (named === 'Date') return name === 'from' ? '2026-01-01' : '2027-01-01';
   if (named === 'JSON') return {};
   if (/after|before|cursor/.test(name)) return cursor;
-  if (named === 'String') return name === 'message' ? 'intruding' : CANARY;
-  return 'POSITIVE';
+  if (name === 'timeZone') return 'Europe/Berlin';
+  return name === 'message' ? 'intruding' : CANARY;
 }
 
 /** All that can be selected below a type. */

@@ -18,8 +18,9 @@ import {
   type Position,
   tombstone,
 } from './statements.ts';
+import { type MoodPoint, type TrendQuery, trendStatement } from './trend.ts';
 
-export type { MessageRow, Page, Position };
+export type { MessageRow, MoodPoint, Page, Position, TrendQuery };
 
 export interface NewMessage {
   readonly id: string;
@@ -155,6 +156,13 @@ export function createMessageStore(database: Database) {
           .where(eq(chatReplyLeases.userId, claims.sub)),
       ]);
       return { seq: counters[0]?.seq ?? 0n, texts };
+    },
+
+    async trend(claims: Claims, query: TrendQuery): Promise<readonly MoodPoint[]> {
+      const [points] = await database.asUser(claims, (db) => [
+        trendStatement(db, claims.sub, query),
+      ]);
+      return points as readonly unknown[] as readonly MoodPoint[];
     },
 
     /** The newest exchanges before a message that have a reply, newest first. */

@@ -95,6 +95,7 @@ export const chatHistory = pgTable(
   (table) => [
     primaryKey({ columns: [table.userId, table.id] }),
     uniqueIndex('idx_chat_history_user_seq').on(table.userId, table.seq),
+    // It includes mood and mood_score, for which drizzle-kit has no words: see 0004 in drizzle/.
     index('idx_chat_history_user_created').on(
       table.userId,
       table.createdAt.desc().nullsFirst(),

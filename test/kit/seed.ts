@@ -6,6 +6,7 @@ export interface Seed {
   readonly message?: string;
   readonly created_at?: string;
   readonly mood?: string;
+  readonly mood_score?: number;
   readonly personality_context?: object | null;
 }
 
@@ -22,10 +23,10 @@ export async function seedAs(
     const context = row.personality_context ? JSON.stringify(row.personality_context) : null;
     // As text: postgres.js would cut an instant to milliseconds.
     await admin`
-      insert into chat_history (user_id, id, message, response, personality_context, created_at, mood)
+      insert into chat_history (user_id, id, message, response, personality_context, created_at, mood, mood_score)
       values (${client.userId}, ${id}, ${row.message ?? 'hello'}, 'hi', ${context}::text::jsonb,
         ${row.created_at ?? null}::text::timestamptz,
-        ${row.mood ?? 'NEUTRAL'}::text::chat_mood)`;
+        ${row.mood ?? 'NEUTRAL'}::text::chat_mood, ${row.mood_score ?? 0})`;
   }
   return ids;
 }
