@@ -18,14 +18,22 @@ type Documents = {
     "\n  subscription ChatEvents($after: String) {\n    chatEvents(after: $after) {\n      __typename\n      ... on MessageChanged {\n        cursor\n        message {\n          id\n          cursor\n          createdAt\n          status\n          ...Exchange_ChatMessage\n        }\n      }\n      ... on MessageDeleted {\n        cursor\n        id\n      }\n      ... on ReplyDelta {\n        messageId\n        offset\n        text\n      }\n      ... on CaughtUp {\n        cursor\n      }\n    }\n  }\n": typeof types.ChatEventsDocument,
     "\n  query MessagePlace($id: ID!) {\n    message(id: $id) {\n      id\n      createdAt\n    }\n  }\n": typeof types.MessagePlaceDocument,
     "\n  query HistoryPage($first: Int, $after: String, $last: Int, $before: String, $filter: ChatFilter) {\n    chatHistory(first: $first, after: $after, last: $last, before: $before, filter: $filter) {\n      eventsCursor\n      nodes {\n        id\n        cursor\n        createdAt\n        status\n        ...Exchange_ChatMessage\n      }\n      pageInfo {\n        hasNextPage\n        hasPreviousPage\n        startCursor\n        endCursor\n      }\n    }\n  }\n": typeof types.HistoryPageDocument,
+    "\n  mutation DeleteMessage($id: ID!) {\n    deleteMessage(id: $id)\n  }\n": typeof types.DeleteMessageDocument,
     "\n  fragment Exchange_ChatMessage on ChatMessage {\n    id\n    message\n    response\n    status\n    failure\n    hasPersonalityContext\n    mood\n    moodScore\n    createdAt\n  }\n": typeof types.Exchange_ChatMessageFragmentDoc,
+    "\n  query SentAlong($id: ID!) {\n    message(id: $id) {\n      id\n      personalityContext\n    }\n  }\n": typeof types.SentAlongDocument,
+    "\n  mutation RetryReply($id: ID!) {\n    retryReply(id: $id) {\n      id\n      status\n      ...Exchange_ChatMessage\n    }\n  }\n": typeof types.RetryReplyDocument,
+    "\n  mutation StopReply($id: ID!) {\n    stopReply(id: $id) {\n      id\n      status\n      ...Exchange_ChatMessage\n    }\n  }\n": typeof types.StopReplyDocument,
 };
 const documents: Documents = {
     "\n  fragment Cache_ReplySoFar on ChatMessage {\n    id\n    response\n    status\n  }\n": types.Cache_ReplySoFarFragmentDoc,
     "\n  subscription ChatEvents($after: String) {\n    chatEvents(after: $after) {\n      __typename\n      ... on MessageChanged {\n        cursor\n        message {\n          id\n          cursor\n          createdAt\n          status\n          ...Exchange_ChatMessage\n        }\n      }\n      ... on MessageDeleted {\n        cursor\n        id\n      }\n      ... on ReplyDelta {\n        messageId\n        offset\n        text\n      }\n      ... on CaughtUp {\n        cursor\n      }\n    }\n  }\n": types.ChatEventsDocument,
     "\n  query MessagePlace($id: ID!) {\n    message(id: $id) {\n      id\n      createdAt\n    }\n  }\n": types.MessagePlaceDocument,
     "\n  query HistoryPage($first: Int, $after: String, $last: Int, $before: String, $filter: ChatFilter) {\n    chatHistory(first: $first, after: $after, last: $last, before: $before, filter: $filter) {\n      eventsCursor\n      nodes {\n        id\n        cursor\n        createdAt\n        status\n        ...Exchange_ChatMessage\n      }\n      pageInfo {\n        hasNextPage\n        hasPreviousPage\n        startCursor\n        endCursor\n      }\n    }\n  }\n": types.HistoryPageDocument,
+    "\n  mutation DeleteMessage($id: ID!) {\n    deleteMessage(id: $id)\n  }\n": types.DeleteMessageDocument,
     "\n  fragment Exchange_ChatMessage on ChatMessage {\n    id\n    message\n    response\n    status\n    failure\n    hasPersonalityContext\n    mood\n    moodScore\n    createdAt\n  }\n": types.Exchange_ChatMessageFragmentDoc,
+    "\n  query SentAlong($id: ID!) {\n    message(id: $id) {\n      id\n      personalityContext\n    }\n  }\n": types.SentAlongDocument,
+    "\n  mutation RetryReply($id: ID!) {\n    retryReply(id: $id) {\n      id\n      status\n      ...Exchange_ChatMessage\n    }\n  }\n": types.RetryReplyDocument,
+    "\n  mutation StopReply($id: ID!) {\n    stopReply(id: $id) {\n      id\n      status\n      ...Exchange_ChatMessage\n    }\n  }\n": types.StopReplyDocument,
 };
 
 /**
@@ -61,7 +69,23 @@ export function graphql(source: "\n  query HistoryPage($first: Int, $after: Stri
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
+export function graphql(source: "\n  mutation DeleteMessage($id: ID!) {\n    deleteMessage(id: $id)\n  }\n"): (typeof documents)["\n  mutation DeleteMessage($id: ID!) {\n    deleteMessage(id: $id)\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
 export function graphql(source: "\n  fragment Exchange_ChatMessage on ChatMessage {\n    id\n    message\n    response\n    status\n    failure\n    hasPersonalityContext\n    mood\n    moodScore\n    createdAt\n  }\n"): (typeof documents)["\n  fragment Exchange_ChatMessage on ChatMessage {\n    id\n    message\n    response\n    status\n    failure\n    hasPersonalityContext\n    mood\n    moodScore\n    createdAt\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query SentAlong($id: ID!) {\n    message(id: $id) {\n      id\n      personalityContext\n    }\n  }\n"): (typeof documents)["\n  query SentAlong($id: ID!) {\n    message(id: $id) {\n      id\n      personalityContext\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation RetryReply($id: ID!) {\n    retryReply(id: $id) {\n      id\n      status\n      ...Exchange_ChatMessage\n    }\n  }\n"): (typeof documents)["\n  mutation RetryReply($id: ID!) {\n    retryReply(id: $id) {\n      id\n      status\n      ...Exchange_ChatMessage\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation StopReply($id: ID!) {\n    stopReply(id: $id) {\n      id\n      status\n      ...Exchange_ChatMessage\n    }\n  }\n"): (typeof documents)["\n  mutation StopReply($id: ID!) {\n    stopReply(id: $id) {\n      id\n      status\n      ...Exchange_ChatMessage\n    }\n  }\n"];
 
 export function graphql(source: string) {
   return (documents as any)[source] ?? {};
