@@ -43,14 +43,14 @@ export function useConnection(): Connection {
 function open(session: Session): Chat & { close(): void } {
   const graphql = createGraphql(session);
   const { client } = graphql;
-  const history = createHistoryWindow(client);
+  let events: ReturnType<typeof followEvents> | undefined;
+  const history = createHistoryWindow(client, () => events?.changes ?? 0);
   const outbox = createOutbox({ client, userId: session.userId, connection: graphql.connection });
-  let stopEvents: (() => void) | undefined;
   // Events begin where the first page that came was read: nothing can happen in between.
   const stopWaiting = history.subscribe(() => {
     const { eventsCursor } = history.view;
-    if (eventsCursor === undefined || stopEvents) return;
-    stopEvents = followEvents(client, eventsCursor);
+    if (eventsCursor === undefined || events) return;
+    events = followEvents(client, eventsCursor);
   });
   const stopResets = graphql.onReset(() => window.location.reload());
   return {
@@ -61,7 +61,7 @@ function open(session: Session): Chat & { close(): void } {
     close() {
       stopWaiting();
       stopResets();
-      stopEvents?.();
+      events?.stop();
       history.close();
       outbox.close();
       graphql.close();

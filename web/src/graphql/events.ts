@@ -32,7 +32,17 @@ const ChatEvents = graphql(/* GraphQL */ `
   }
 `);
 
-/** Keeps the cache up to date from the moment at which a page was read. Answers the way to stop. */
-export function followEvents(client: Client, after: string): () => void {
-  return client.subscription(ChatEvents, { after }).subscribe(() => {}).unsubscribe;
+/** Keeps the cache up to date from the moment at which a page was read. */
+export function followEvents(client: Client, after: string) {
+  let changes = 0;
+  const { unsubscribe } = client.subscription(ChatEvents, { after }).subscribe(({ data }) => {
+    if (data?.chatEvents.__typename !== 'ReplyDelta') changes += 1;
+  });
+  return {
+    /** How many changes have come; pieces of a reply do not count. */
+    get changes(): number {
+      return changes;
+    },
+    stop: unsubscribe,
+  };
 }

@@ -57,9 +57,9 @@ const MOST_PAGES = 12;
 /**
  * The part of a history that is in memory, page by page, each of them followed in the cache: a reply
  * that grows, a message that comes or goes shows by itself. It grows at both ends and forgets what is
- * far from where it grows.
+ * far from where it grows. `changesSeen` counts the changes that chatEvents has told.
  */
-export function createHistoryWindow(client: Client) {
+export function createHistoryWindow(client: Client, changesSeen: () => number) {
   const listeners = new Set<() => void>();
   /** Oldest first; those that have come. */
   let pages: Page[] = [];
@@ -98,6 +98,16 @@ export function createHistoryWindow(client: Client) {
     return new Promise<Page | undefined>((resolve) => {
       const page: Page = { connection: undefined, stop: () => {} };
       followed.add(page);
+      let readAfter = changesSeen();
+      /** A change overtook the page, which may show what was before it: read again until none does. */
+      const readAgainIfOvertaken = () => {
+        if (changesSeen() === readAfter) return;
+        readAfter = changesSeen();
+        client
+          .query(HistoryPage, variables, { requestPolicy: 'network-only' })
+          .toPromise()
+          .then(readAgainIfOvertaken);
+      };
       const { unsubscribe } = client
         .query(HistoryPage, variables)
         .subscribe(({ data, error, stale }) => {
@@ -106,7 +116,10 @@ export function createHistoryWindow(client: Client) {
             const isNew = page.connection === undefined;
             page.connection = data.chatHistory;
             eventsCursor ??= data.chatHistory.eventsCursor;
-            if (isNew) add(page, place);
+            if (isNew) {
+              add(page, place);
+              readAgainIfOvertaken();
+            }
             changed();
             resolve(page);
           } else if (error && !stale && !page.connection) {
