@@ -1,22 +1,44 @@
+import { Suspense, use } from 'react';
 import { ChatProvider } from './chat.tsx';
 import { Composer } from './composer/composer.tsx';
 import { ConnectionNote } from './connection/connection.tsx';
 import { History } from './history/history.tsx';
-import { useSession } from './session/use-session.ts';
-import type { Settings } from './settings.ts';
+import { AccountsContext, useAccountState } from './session/accounts.ts';
+import { Corner } from './session/corner.tsx';
+import { Entrance } from './session/entrance.tsx';
+import { Refused } from './session/refused.tsx';
+import type { Accounts } from './session/session.ts';
 
 /** The whole page: who one is, then the one conversation. */
-export function App({ settings }: { settings: Settings }) {
-  const state = useSession(settings);
-  if (state.kind === 'restoring') return <main className="page" aria-busy="true" />;
-  if (state.kind === 'none') return <main className="page">{state.signIn}</main>;
+export function App({ opening }: { opening: Promise<Accounts> }) {
   return (
-    <ChatProvider session={state.session}>
-      <main className="page">
-        <History />
-        <ConnectionNote />
-        <Composer />
-      </main>
-    </ChatProvider>
+    <Suspense fallback={<main className="page" aria-busy="true" />}>
+      <Conversation opening={opening} />
+    </Suspense>
+  );
+}
+
+function Conversation({ opening }: { opening: Promise<Accounts> }) {
+  const accounts = use(opening);
+  const state = useAccountState(accounts);
+  return (
+    <AccountsContext value={accounts}>
+      {state.kind === 'open' ? (
+        <ChatProvider session={state.session}>
+          <main className="page">
+            <h1 className="only-read-aloud">This conversation</h1>
+            <Corner />
+            {state.refused && <Refused />}
+            <History />
+            <ConnectionNote />
+            <Composer />
+          </main>
+        </ChatProvider>
+      ) : (
+        <main className="page" aria-busy={state.kind === 'restoring'}>
+          <Entrance state={state} />
+        </main>
+      )}
+    </AccountsContext>
   );
 }

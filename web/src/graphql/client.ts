@@ -2,6 +2,7 @@ import { authExchange } from '@urql/exchange-auth';
 import { Client, fetchExchange, subscriptionExchange } from 'urql';
 import { createLiveClient, type LiveClient } from '../../live/client.ts';
 import type { Session } from '../session/session.ts';
+import { runsOut } from '../session/token.ts';
 import { createCache } from './cache.ts';
 
 /** Whether other devices' changes come in. `away` from the moment a connection is lost. */
@@ -27,9 +28,14 @@ export function createGraphql(session: Session): Graphql {
   const resets = new Set<() => void>();
   let connection: Connection = 'connecting';
 
+  let socketToken = '';
   const live: LiveClient = createLiveClient({
     url: new URL(ENDPOINT, window.location.href).href.replace(/^http/, 'ws'),
-    connectionParams: async () => ({ authorization: `Bearer ${await session.token()}` }),
+    async connectionParams() {
+      socketToken = await session.token();
+      return { authorization: `Bearer ${socketToken}` };
+    },
+    onRefused: () => void session.renew(socketToken),
     onState(state) {
       connection = state;
       for (const listener of [...listeners]) listener();
@@ -49,11 +55,13 @@ export function createGraphql(session: Session): Graphql {
         return {
           addAuthToOperation: (operation) =>
             appendHeaders(operation, { authorization: `Bearer ${token}` }),
-          // The one place where a refused token is dealt with over HTTP; the socket asks for it anew.
+          willAuthError: () => runsOut(token),
+          // A refused token goes to the session, over HTTP (401) as over WebSocket (4403, onRefused).
           didAuthError: ({ graphQLErrors }) =>
             graphQLErrors.some(({ extensions }) => extensions['code'] === 'UNAUTHENTICATED'),
           async refreshAuth() {
-            if (await session.renew()) token = await session.token();
+            const newest = await session.token();
+            if (newest !== token || (await session.renew(token))) token = await session.token();
           },
         };
       }),
