@@ -24,13 +24,16 @@ describe.runIf(browserAvailable)('without the server', () => {
     return { page, server };
   }
 
-  const isShown = (page: Page) => page.locator('#root > *').first().waitFor();
+  /** One can write on it. */
+  const isShown = (page: Page) => page.getByRole('textbox').waitFor();
 
   const kept = (page: Page): Promise<string[]> =>
     page.evaluate(async () => {
       const requests = await (await caches.open('shell')).keys();
       return requests.map(({ url }) => new URL(url).pathname).sort();
     });
+
+  const keptPage = (page: Page) => page.evaluate(async () => (await caches.match('/'))?.text());
 
   it('the page is there all the same, at every address of its own', async () => {
     const { page, server } = await visit(AWAY);
@@ -58,7 +61,8 @@ describe.runIf(browserAvailable)('without the server', () => {
     const { page } = await visit();
     await page.goto('/m/0199a0c4-0000-7000-8000-000000000000');
     await page.evaluate(() => fetch('/graphql?query={__typename}'));
-    await page.goto('/icon.svg');
+    await page.goto('/graphql', { waitUntil: 'commit' });
+    expect(await keptPage(page)).toContain('id="settings"');
     await page.goto('/');
     await isShown(page);
     expect(await page.evaluate(() => !!navigator.serviceWorker.controller)).toBe(true);
@@ -80,7 +84,6 @@ describe.runIf(browserAvailable)('without the server', () => {
     await page.reload();
     await isShown(page);
     await expect.poll(() => kept(page), { timeout: 15_000 }).toEqual(paths);
-    const shell = await page.evaluate(async () => (await caches.match('/'))?.text());
-    expect(shell).toContain('id="root"');
+    expect(await keptPage(page)).toContain('id="settings"');
   });
 });
