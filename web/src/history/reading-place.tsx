@@ -19,6 +19,12 @@ type Snapshot =
 /** How far from the end one may be and still be said to read it, in px. */
 const AT_THE_END = 48;
 
+/** Where a view opens, in px from the top: the heading of the day that sticks there covers the rest. */
+const BELOW_THE_DAY = 32;
+
+const topWithin = (scroller: HTMLElement, entry: HTMLElement): number =>
+  entry.getBoundingClientRect().top - scroller.getBoundingClientRect().top;
+
 export const isAtEnd = ({ scrollHeight, scrollTop, clientHeight }: HTMLElement): boolean =>
   scrollHeight - scrollTop - clientHeight <= AT_THE_END;
 
@@ -61,8 +67,9 @@ export class ReadingPlace extends Component<Props> {
   #open(): void {
     const scroller = this.props.scroller.current;
     if (!scroller) return;
+    const [first] = entriesOf(scroller);
     if (this.props.opensAt === 'end') scrollToEnd(scroller);
-    else scroller.scrollTop = 0;
+    else if (first) scroller.scrollTop += topWithin(scroller, first) - BELOW_THE_DAY;
   }
 
   override render(): ReactNode {
