@@ -8,6 +8,7 @@ import { Corner } from './session/corner.tsx';
 import { Entrance } from './session/entrance.tsx';
 import { Refused } from './session/refused.tsx';
 import type { Accounts } from './session/session.ts';
+import { Spine } from './spine/spine.tsx';
 
 /** The whole page: who one is, then the one conversation. */
 export function App({ opening }: { opening: Promise<Accounts> }) {
@@ -30,6 +31,7 @@ function Conversation({ opening }: { opening: Promise<Accounts> }) {
             <Corner />
             {state.refused && <Refused />}
             <History />
+            <Spine />
             <ConnectionNote />
             <Composer />
           </main>
