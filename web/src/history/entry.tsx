@@ -1,4 +1,4 @@
-import { memo } from 'react';
+import { memo, useEffect, useRef } from 'react';
 import { Unsent } from '../composer/unsent.tsx';
 import { Exchange } from '../message/exchange.tsx';
 import { DayHeading } from './day.tsx';
@@ -13,8 +13,15 @@ interface Props {
 /** One exchange in its place, under the heading of its day if it is the day's first. */
 export const Entry = memo(
   function Entry({ item, isNewDay, isLit }: Props) {
+    const place = useRef<HTMLDivElement>(null);
+    useEffect(() => {
+      // Who goes to a message goes on from there, by keyboard and with a screen reader too.
+      if (isLit) place.current?.focus({ preventScroll: true });
+    }, [isLit]);
     return (
       <div
+        ref={place}
+        tabIndex={-1}
         className={isLit ? 'entry lit' : 'entry'}
         data-created-at={item.createdAt}
         data-id={item.id}
