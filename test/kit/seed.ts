@@ -4,6 +4,7 @@ import type { Client } from './client.ts';
 
 export interface Seed {
   readonly message?: string;
+  readonly response?: string;
   readonly created_at?: string;
   readonly mood?: string;
   readonly mood_score?: number;
@@ -24,7 +25,7 @@ export async function seedAs(
     // As text: postgres.js would cut an instant to milliseconds.
     await admin`
       insert into chat_history (user_id, id, message, response, personality_context, created_at, mood, mood_score)
-      values (${client.userId}, ${id}, ${row.message ?? 'hello'}, 'hi', ${context}::text::jsonb,
+      values (${client.userId}, ${id}, ${row.message ?? 'hello'}, ${row.response ?? 'hi'}, ${context}::text::jsonb,
         ${row.created_at ?? null}::text::timestamptz,
         ${row.mood ?? 'NEUTRAL'}::text::chat_mood, ${row.mood_score ?? 0})`;
   }

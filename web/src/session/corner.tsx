@@ -1,5 +1,6 @@
 import './corner.css';
 import { lazy, Suspense, useState } from 'react';
+import { Search } from '../search/shortcut.tsx';
 
 const Panel = lazy(async () => ({ default: (await import('./panel.tsx')).Panel }));
 
@@ -8,6 +9,7 @@ export function Corner() {
   const [open, setOpen] = useState(false);
   return (
     <nav className="corner" aria-label="This page">
+      <Search />
       <button
         type="button"
         aria-haspopup="dialog"
