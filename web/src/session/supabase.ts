@@ -1,6 +1,7 @@
 import {
   type AuthError,
   createClient,
+  isAuthApiError,
   isAuthRetryableFetchError,
   type Session as SupabaseSession,
 } from '@supabase/supabase-js';
@@ -59,7 +60,9 @@ export async function createSupabaseAccounts(options: Options): Promise<EmailAcc
           if (state.kind === 'open' && !state.refused) store.set({ ...state, refused: true });
           return false;
         }
-        const { data } = await auth.refreshSession();
+        const { data, error } = await auth.refreshSession();
+        // It would keep a session whose end it has been told for up to a minute more.
+        if (isAuthApiError(error)) store.set({ kind: 'sign-in', problem: RUN_OUT });
         if (!data.session) return false;
         latest = data.session.access_token;
         renewed = latest;
