@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { axeFindings, browserAvailable, launchBrowser, openDevice } from '../kit/browser.ts';
-import { clientOf, send, signIn } from '../kit/client.ts';
+import { type Any, clientOf, HISTORY, send, signIn } from '../kit/client.ts';
 import { startServer, type TestServer } from '../kit/server.ts';
 
 interface Kept {
@@ -33,6 +33,11 @@ describe.runIf(browserAvailable)('A first visit', () => {
   const keptBy = async (page: Page): Promise<Kept> =>
     JSON.parse(await page.evaluate(() => localStorage.getItem('chatkeep:guest') ?? 'null'));
 
+  const messagesOf = async ({ token }: Kept): Promise<string[]> =>
+    (await clientOf(server, token).data<Any>(HISTORY)).chatHistory.nodes.map(
+      ({ message }: Any) => message,
+    );
+
   /** Written by the page's guest, wherever: the page shows it. */
   async function write(page: Page, message: string): Promise<void> {
     await send(clientOf(server, (await keptBy(page)).token), message);
@@ -45,8 +50,13 @@ describe.runIf(browserAvailable)('A first visit', () => {
     return page.getByRole('textbox', { name: 'The link' }).inputValue();
   }
 
-  it('makes a stranger a guest at once', async () => {
+  it('makes a stranger a guest at once, who can write', async () => {
     const page = await open(await openDevice(browser, server));
+    await composer(page).fill('Good morning from nobody in particular');
+    await composer(page).press('Enter');
+    await expect
+      .poll(async () => messagesOf(await keptBy(page)))
+      .toEqual(['Good morning from nobody in particular']);
     expect(await axeFindings(page)).toEqual([]);
   });
 
@@ -132,6 +142,7 @@ describe.runIf(browserAvailable)('A first visit', () => {
     await page.getByRole('radio', { name: 'Night' }).check();
     const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     const night = await ground();
+    expect(await axeFindings(page)).toEqual([]);
     await page.reload();
     await composer(page).waitFor();
     expect(await ground()).toBe(night);
