@@ -6,6 +6,7 @@ import {
   chatCounters,
   chatDeletions,
   chatHistory,
+  chatPersonalities,
   chatReplyLeases,
   type MessageRow,
 } from './schema.ts';
@@ -25,7 +26,8 @@ export type { MessageRow, MoodPoint, Page, Position, TrendQuery };
 export interface NewMessage {
   readonly id: string;
   readonly message: string;
-  readonly personalityContext: unknown;
+  /** Undefined: the user's personality, whatever it is then; null: none. */
+  readonly personalityContext: object | null | undefined;
   readonly mood: MessageRow['mood'];
   readonly moodScore: number;
   /** The generation that will write the reply, and how long it may be silent. */
@@ -103,10 +105,13 @@ export function createMessageStore(database: Database) {
         db.execute(sql`
           with created as (
             insert into ${chatHistory}
-              (user_id, id, message, personality_context, mood, mood_score, status)
-            select ${userId}::uuid, ${message.id}::uuid, ${message.message},
-              ${contextParam(message)}::jsonb, ${message.mood}::chat_mood,
+              (user_id, id, message, personality_context, has_default_context, mood, mood_score, status)
+            select asked.user_id, ${message.id}::uuid, ${message.message},
+              case when asked.is_default then personality else ${contextParam(message)}::jsonb end,
+              asked.is_default and personality is not null, ${message.mood}::chat_mood,
               ${message.moodScore}::float8, 'PENDING'
+            from (select ${userId}::uuid as user_id, ${isDefault(message)}::boolean as is_default) as asked
+              left join ${chatPersonalities} using (user_id)
             where not exists (select from ${chatHistory} where ${one(userId, message.id)})
               and not exists (select from ${chatDeletions} where ${tombstone(userId, message.id)})
             returning user_id, id
@@ -191,12 +196,19 @@ export type MessageStore = ReturnType<typeof createMessageStore>;
 /** What makes a retry the same message. */
 type SentBody = Pick<NewMessage, 'id' | 'message' | 'personalityContext'>;
 
-const contextParam = ({ personalityContext }: Pick<NewMessage, 'personalityContext'>) =>
-  personalityContext === null ? null : JSON.stringify(personalityContext);
+type Sent = Pick<NewMessage, 'personalityContext'>;
+const isDefault = ({ personalityContext }: Sent) => personalityContext === undefined;
+const contextParam = ({ personalityContext }: Sent) =>
+  personalityContext ? JSON.stringify(personalityContext) : null;
 
+/** Whether a message is the same does not depend on what the user's personality is by now. */
 function existingStatement(db: QueryBuilder, userId: string, body: SentBody) {
-  const same = sql<boolean>`${chatHistory.message} = ${body.message}
-    and ${chatHistory.personalityContext} is not distinct from ${contextParam(body)}::jsonb`;
+  const { hasDefaultContext, personalityContext } = chatHistory;
+  const same = sql<boolean>`${chatHistory.message} = ${body.message} and case
+    when ${isDefault(body)}::boolean then ${hasDefaultContext} or ${personalityContext} is null
+    else not ${hasDefaultContext}
+      and ${personalityContext} is not distinct from ${contextParam(body)}::jsonb
+    end`;
   return db.select({ row: columns, same }).from(chatHistory).where(one(userId, body.id));
 }
 
