@@ -50,7 +50,7 @@ function open(session: Session): Chat & { close(): void } {
   const stopWaiting = history.subscribe(() => {
     const { eventsCursor } = history.view;
     if (eventsCursor === undefined || events) return;
-    events = followEvents(client, eventsCursor);
+    events = followEvents(client, eventsCursor, outbox.arrived);
   });
   const stopResets = graphql.onReset(() => window.location.reload());
   return {

@@ -4,14 +4,17 @@ import type { Graphql } from '../graphql/client.ts';
 import { deliver, type Outcome } from './delivery.ts';
 import { createShelf } from './shelf.ts';
 
-/** What was written and is not known to be stored by the server yet. */
+/** What was written and is not in the history yet. */
 export interface Unsent {
   readonly id: string;
   readonly message: string;
   /** When it was written, ISO 8601. */
   readonly createdAt: string;
-  /** `waiting`: kept on this device until it can go out. `refused`: the server says why. */
-  readonly state: 'sending' | 'waiting' | 'refused';
+  /**
+   * `waiting`: kept on this device until it can go out. `refused`: the server says why. `stored`: the
+   * server has it, and the history is about to.
+   */
+  readonly state: 'sending' | 'waiting' | 'refused' | 'stored';
   /** For a person; a message that waits for nothing but a connection has none. */
   readonly reason?: string | undefined;
 }
@@ -30,6 +33,8 @@ interface Letter {
   readonly personalityContext?: unknown;
   /** Why the server does not want it. */
   readonly refusal?: string;
+  /** The server has it. */
+  readonly stored?: true;
 }
 
 /** The longest pause before the next try, after so many tries that failed. */
@@ -53,8 +58,12 @@ export function createOutbox({ client, userId, connection }: Options) {
   let running = false;
   let closed = false;
 
-  function toUnsent({ id, message, createdAt, refusal }: Letter): Unsent {
+  // The history that this page is about to read has these.
+  for (const { id, stored } of shelf.all()) if (stored) shelf.remove(id);
+
+  function toUnsent({ id, message, createdAt, refusal, stored }: Letter): Unsent {
     const written = { id, message, createdAt };
+    if (stored) return { ...written, state: 'stored' };
     if (refusal !== undefined) return { ...written, state: 'refused', reason: refusal };
     if (!setback && navigator.onLine) return { ...written, state: 'sending' };
     return { ...written, state: 'waiting', reason: setback?.reason };
@@ -66,7 +75,7 @@ export function createOutbox({ client, userId, connection }: Options) {
     for (const listener of [...listeners]) listener();
   }
 
-  const next = () => shelf.all().find(({ refusal }) => refusal === undefined);
+  const next = () => shelf.all().find(({ refusal, stored }) => refusal === undefined && !stored);
 
   async function sendNext(): Promise<void> {
     // Read here: while this tab waited for its turn, another one may have sent it.
@@ -85,9 +94,12 @@ export function createOutbox({ client, userId, connection }: Options) {
     }
     setback = undefined;
     tries = 0;
-    if (outcome.kind === 'stored') shelf.remove(id);
-    // Not if it was discarded in the meantime.
-    else if (shelf.get(id)) shelf.put({ ...letter, refusal: outcome.reason });
+    // Not if it was discarded in the meantime, or the history has it already.
+    if (!shelf.get(id)) return;
+    shelf.put({
+      ...letter,
+      ...(outcome.kind === 'stored' ? { stored: true } : { refusal: outcome.reason }),
+    });
   }
 
   /** Sends all that can be sent now. */
@@ -155,6 +167,12 @@ export function createOutbox({ client, userId, connection }: Options) {
       const { refusal: _, ...again } = letter;
       shelf.put(again);
       hurry();
+    },
+    /** The history has it: chatEvents told. */
+    arrived(id: string): void {
+      if (!shelf.get(id)) return;
+      shelf.remove(id);
+      changed();
     },
     /** Forgets what was not sent. */
     discard(id: string): void {

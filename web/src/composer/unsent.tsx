@@ -11,6 +11,7 @@ import type { Unsent as UnsentMessage } from './outbox.ts';
 export function Unsent({ item }: { item: UnsentMessage }) {
   const { outbox } = useChat();
   const { id, message, state } = item;
+  const isOnItsWay = state === 'sending' || state === 'stored';
   return (
     <article className="exchange unsent">
       <Said text={message}>
@@ -21,11 +22,11 @@ export function Unsent({ item }: { item: UnsentMessage }) {
       </Said>
       <div className="reply">
         <p className={state === 'refused' ? 'ended failed' : 'ended'}>{whyUnsent(item)}</p>
-        <div className={state === 'sending' ? 'edge' : 'edge lasting'}>
+        <div className={isOnItsWay ? 'edge' : 'edge lasting'}>
           {state === 'refused' && (
             <EdgeButton label="Send again" onClick={() => outbox.retry(id)} />
           )}
-          {state !== 'sending' && (
+          {!isOnItsWay && (
             <>
               <EdgeButton
                 label="Edit"

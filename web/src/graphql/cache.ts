@@ -48,10 +48,6 @@ export function createCache() {
     },
     updates: {
       Mutation: {
-        sendMessage: (result, _, cache) => {
-          const { sendMessage } = result as { sendMessage: { message: { id: string } } };
-          insert(cache, sendMessage.message.id);
-        },
         deleteMessage: (_, { id }, cache) => remove(cache, id as string),
       },
       Subscription: {

@@ -32,11 +32,16 @@ const ChatEvents = graphql(/* GraphQL */ `
   }
 `);
 
-/** Keeps the cache up to date from the moment at which a page was read. */
-export function followEvents(client: Client, after: string) {
+/**
+ * Keeps the cache up to date from the moment at which a page was read. `onMessage` is called with the id of
+ * each message that came or changed, once the cache has it.
+ */
+export function followEvents(client: Client, after: string, onMessage: (id: string) => void) {
   let changes = 0;
   const { unsubscribe } = client.subscription(ChatEvents, { after }).subscribe(({ data }) => {
-    if (data?.chatEvents.__typename !== 'ReplyDelta') changes += 1;
+    const event = data?.chatEvents;
+    if (event?.__typename !== 'ReplyDelta') changes += 1;
+    if (event?.__typename === 'MessageChanged') onMessage(event.message.id);
   });
   return {
     /** How many changes have come; pieces of a reply do not count. */

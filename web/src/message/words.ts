@@ -13,6 +13,7 @@ export function whatBecame(status: ReplyStatus, failure: string | null | undefin
 /** How it stands with a message that is not stored yet. */
 export function whyUnsent({ state, reason }: Unsent): string {
   if (state === 'sending') return 'Sending …';
+  if (state === 'stored') return 'Sent.';
   if (state === 'refused') return `Not sent. ${reason ?? ''}`.trim();
   return reason ?? 'Kept on this device, goes out when you are back.';
 }

@@ -14,7 +14,7 @@ import type { TypedDocumentNode as DocumentNode } from '@graphql-typed-document-
  * Learn more about it here: https://the-guild.dev/graphql/codegen/plugins/presets/preset-client#reducing-bundle-size
  */
 type Documents = {
-    "\n  mutation SendMessage($input: SendMessageInput!) {\n    sendMessage(input: $input) {\n      message {\n        id\n        cursor\n        createdAt\n        status\n        ...Exchange_ChatMessage\n      }\n    }\n  }\n": typeof types.SendMessageDocument,
+    "\n  mutation SendMessage($input: SendMessageInput!) {\n    sendMessage(input: $input) {\n      message {\n        id\n      }\n    }\n  }\n": typeof types.SendMessageDocument,
     "\n  fragment Cache_ReplySoFar on ChatMessage {\n    id\n    response\n    status\n  }\n": typeof types.Cache_ReplySoFarFragmentDoc,
     "\n  subscription ChatEvents($after: String) {\n    chatEvents(after: $after) {\n      __typename\n      ... on MessageChanged {\n        cursor\n        message {\n          id\n          cursor\n          createdAt\n          status\n          ...Exchange_ChatMessage\n        }\n      }\n      ... on MessageDeleted {\n        cursor\n        id\n      }\n      ... on ReplyDelta {\n        messageId\n        offset\n        text\n      }\n      ... on CaughtUp {\n        cursor\n      }\n    }\n  }\n": typeof types.ChatEventsDocument,
     "\n  query MessagePlace($id: ID!) {\n    message(id: $id) {\n      id\n      createdAt\n    }\n  }\n": typeof types.MessagePlaceDocument,
@@ -30,7 +30,7 @@ type Documents = {
     "\n  query SpineTrend($from: Date!, $to: Date!, $bucket: TrendBucket!, $timeZone: String!) {\n    moodTrend(from: $from, to: $to, bucket: $bucket, timeZone: $timeZone) {\n      start\n      messageCount\n      positive\n      neutral\n      negative\n    }\n  }\n": typeof types.SpineTrendDocument,
 };
 const documents: Documents = {
-    "\n  mutation SendMessage($input: SendMessageInput!) {\n    sendMessage(input: $input) {\n      message {\n        id\n        cursor\n        createdAt\n        status\n        ...Exchange_ChatMessage\n      }\n    }\n  }\n": types.SendMessageDocument,
+    "\n  mutation SendMessage($input: SendMessageInput!) {\n    sendMessage(input: $input) {\n      message {\n        id\n      }\n    }\n  }\n": types.SendMessageDocument,
     "\n  fragment Cache_ReplySoFar on ChatMessage {\n    id\n    response\n    status\n  }\n": types.Cache_ReplySoFarFragmentDoc,
     "\n  subscription ChatEvents($after: String) {\n    chatEvents(after: $after) {\n      __typename\n      ... on MessageChanged {\n        cursor\n        message {\n          id\n          cursor\n          createdAt\n          status\n          ...Exchange_ChatMessage\n        }\n      }\n      ... on MessageDeleted {\n        cursor\n        id\n      }\n      ... on ReplyDelta {\n        messageId\n        offset\n        text\n      }\n      ... on CaughtUp {\n        cursor\n      }\n    }\n  }\n": types.ChatEventsDocument,
     "\n  query MessagePlace($id: ID!) {\n    message(id: $id) {\n      id\n      createdAt\n    }\n  }\n": types.MessagePlaceDocument,
@@ -63,7 +63,7 @@ export function graphql(source: string): unknown;
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
-export function graphql(source: "\n  mutation SendMessage($input: SendMessageInput!) {\n    sendMessage(input: $input) {\n      message {\n        id\n        cursor\n        createdAt\n        status\n        ...Exchange_ChatMessage\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation SendMessage($input: SendMessageInput!) {\n    sendMessage(input: $input) {\n      message {\n        id\n        cursor\n        createdAt\n        status\n        ...Exchange_ChatMessage\n      }\n    }\n  }\n"];
+export function graphql(source: "\n  mutation SendMessage($input: SendMessageInput!) {\n    sendMessage(input: $input) {\n      message {\n        id\n      }\n    }\n  }\n"): (typeof documents)["\n  mutation SendMessage($input: SendMessageInput!) {\n    sendMessage(input: $input) {\n      message {\n        id\n      }\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
