@@ -47,6 +47,8 @@ export async function openDevice(
   context.setDefaultTimeout(20_000);
   const complaints: string[] = [];
   context.on('console', (message) => {
+    // With serviceWorkers: 'block', which page.route needs.
+    if (message.text() === 'Service Worker registration blocked by Playwright') return;
     if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());
   });
   context.on('weberror', (error) => complaints.push(String(error.error())));

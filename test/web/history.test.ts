@@ -52,7 +52,7 @@ describe.skipIf(!browserAvailable)('the history in a browser', () => {
   };
 
   it('I open the page and am at the end of what was said, without a second round of loading', async () => {
-    const { page } = await longLife();
+    const { page } = await longLife({ serviceWorkers: 'block' });
     let pages = 0;
     // Older pages are read ahead; here they never come.
     await page.route('**/graphql', async (route) => {

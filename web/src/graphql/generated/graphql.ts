@@ -53,7 +53,7 @@ export type SendMessageInput = {
   id?: string | null | undefined;
   /** 1 to 32,000 characters that are not all blank. */
   message: string;
-  /** An object of at most 16 KiB: data about the person, for the model to consider. */
+  /** An object of at most 16 KiB: data about the person, for the model to consider. Without it, the personality of the user goes along; null: nothing does. */
   personalityContext?: unknown;
 };
 
