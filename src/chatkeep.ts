@@ -22,6 +22,7 @@ import { createGraphql } from './server/graphql.ts';
 import { createHttpServer, listen } from './server/http.ts';
 import { createMetrics } from './server/metrics.ts';
 import { createSubscriptions } from './server/subscriptions.ts';
+import { createWeb, type WebAccounts } from './server/web.ts';
 import { serveWebSocket } from './server/websocket.ts';
 import { createAccounts } from './services/accounts.ts';
 import { createAnnouncer } from './services/changes.ts';
@@ -120,6 +121,7 @@ export async function startChatkeep(env: Env, options: Options): Promise<Chatkee
     const server = createHttpServer({
       graphql,
       graphiql: env.graphiql ? createGraphiql() : undefined,
+      web: await createWeb(webAccounts(env.supabase)),
       metrics,
       readiness: async () => ({
         postgres: (await database.ping()) ? 'up' : 'down',
@@ -165,6 +167,16 @@ export async function startChatkeep(env: Env, options: Options): Promise<Chatkee
     await stop();
     throw error;
   }
+}
+
+/** What the web client has to know to sign in. */
+function webAccounts({ url, jwtSecret, anonKey }: Env['supabase']): WebAccounts {
+  if (!url && !jwtSecret) return { accounts: 'own' };
+  return {
+    accounts: 'supabase',
+    ...(url && { supabaseUrl: url }),
+    ...(anonKey && { supabaseKey: anonKey }),
+  };
 }
 
 function urlHost(host: string): string {

@@ -46,6 +46,10 @@ const variables = z.object({
     .string()
     .min(32, 'has to have at least 32 characters (RFC 7518, 3.2)')
     .optional(),
+  SUPABASE_ANON_KEY: z
+    .string()
+    .regex(/^[\w.-]+$/, 'has to be the publishable key of the project')
+    .optional(),
   RATE_LIMIT_PER_MINUTE: wholeNumber(1, 1_000_000_000).default(3000),
   TRUST_PROXY: z.enum(['true', 'false'], 'has to be true or false').default('false'),
   GRAPHIQL: z.enum(['true', 'false'], 'has to be true or false').optional(),
@@ -66,7 +70,12 @@ export interface Env {
     | { readonly apiKey: string; readonly model: string; readonly baseUrl: string | undefined }
     | undefined;
   /** Whose tokens are accepted; with neither, the server keeps its own accounts. */
-  readonly supabase: { readonly url: string | undefined; readonly jwtSecret: string | undefined };
+  readonly supabase: {
+    readonly url: string | undefined;
+    readonly jwtSecret: string | undefined;
+    /** The project's publishable key, for the web client's sign-in. */
+    readonly anonKey: string | undefined;
+  };
   readonly rateLimitPerMinute: number;
   /** Whether a proxy in front says in X-Forwarded-For who the client is. */
   readonly trustProxy: boolean;
@@ -109,7 +118,11 @@ export function readEnv(environment: NodeJS.ProcessEnv = process.env): Env {
     gemini: v.GEMINI_API_KEY
       ? { apiKey: v.GEMINI_API_KEY, model: v.GEMINI_MODEL, baseUrl: v.GEMINI_BASE_URL }
       : undefined,
-    supabase: { url: v.SUPABASE_URL, jwtSecret: v.SUPABASE_JWT_SECRET },
+    supabase: {
+      url: v.SUPABASE_URL,
+      jwtSecret: v.SUPABASE_JWT_SECRET,
+      anonKey: v.SUPABASE_ANON_KEY,
+    },
     rateLimitPerMinute: v.RATE_LIMIT_PER_MINUTE,
     trustProxy: v.TRUST_PROXY === 'true',
     graphiql: v.GRAPHIQL ? v.GRAPHIQL === 'true' : v.NODE_ENV !== 'production',
@@ -118,7 +131,12 @@ export function readEnv(environment: NodeJS.ProcessEnv = process.env): Env {
 }
 
 function contradictions(v: z.infer<typeof variables>): string[] {
-  return v.MIGRATION_DATABASE_URL && !v.DATABASE_URL
-    ? ['MIGRATION_DATABASE_URL needs DATABASE_URL beside it']
-    : [];
+  const faults: string[] = [];
+  if (v.MIGRATION_DATABASE_URL && !v.DATABASE_URL) {
+    faults.push('MIGRATION_DATABASE_URL needs DATABASE_URL beside it');
+  }
+  if (v.SUPABASE_ANON_KEY && !v.SUPABASE_URL) {
+    faults.push('SUPABASE_ANON_KEY needs SUPABASE_URL beside it');
+  }
+  return faults;
 }

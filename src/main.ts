@@ -34,7 +34,8 @@ async function main(): Promise<void> {
   });
 
   const { url, parts } = await starting;
-  say(`chatkeep: ${url}/graphql${env.graphiql ? ' (GraphiQL in a browser)' : ''}`);
+  say(`chatkeep: ${url}`);
+  say(`chatkeep:   graphql: ${url}/graphql${env.graphiql ? ' (GraphiQL in a browser)' : ''}`);
   for (const [part, what] of Object.entries(parts)) say(`chatkeep:   ${part}: ${what}`);
 }
 

@@ -94,6 +94,29 @@ describe('chatEvents', () => {
     expect(lastCursor(nothing)).toBe(lastCursor(late));
   });
 
+  it('tells from a page on what has changed since it was read, from a cached one too', async () => {
+    const page = '{ chatHistory { nodes { id } eventsCursor } }';
+    const search = '{ searchChats(query: "first") { nodes { id } eventsCursor } }';
+    const { chatHistory: empty } = await me.data<Any>(page);
+    const first = await send(me, 'first');
+    const [read, cached] = [await me.ask<Any>(page), await me.ask<Any>(page)];
+    expect(cached.headers.get('cache-status')).toBe('chatkeep; hit');
+    expect(read.data.chatHistory.nodes).toEqual([{ id: first.id }]);
+    const found = (await me.data<Any>(search)).searchChats;
+    await send(me, 'second');
+    await remove(first.id);
+    const since = async (after: string) => {
+      const device = events({ after });
+      await device.first((value) => short(value) === '=');
+      return told(device);
+    };
+    const changed = ['+second COMPLETE', `-${first.id}`, '='];
+    for (const { eventsCursor } of [empty, read.data.chatHistory, cached.data.chatHistory, found]) {
+      expect(await since(eventsCursor)).toEqual(changed);
+    }
+    expect(await since((await me.data<Any>(page)).chatHistory.eventsCursor)).toEqual(['=']);
+  });
+
   it.each([
     ['text', () => 'abc'],
     ['nothing', () => ''],

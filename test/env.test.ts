@@ -20,7 +20,7 @@ describe('the environment', () => {
       dataDir: '.data',
       redisUrl: undefined,
       gemini: undefined,
-      supabase: { url: undefined, jwtSecret: undefined },
+      supabase: { url: undefined, jwtSecret: undefined, anonKey: undefined },
       rateLimitPerMinute: 3000,
       trustProxy: false,
       graphiql: true,
@@ -58,6 +58,17 @@ describe('the environment', () => {
 
   it('refuses an owner without a database', () => {
     expect(faultsOf({ MIGRATION_DATABASE_URL: 'postgres://localhost/a' })).toHaveLength(1);
+  });
+
+  it('refuses a key of Supabase without its URL, and a key that is none', () => {
+    expect(faultsOf({ SUPABASE_ANON_KEY: 'sb_publishable_1' })).toEqual([
+      'SUPABASE_ANON_KEY needs SUPABASE_URL beside it',
+    ]);
+    const faults = faultsOf({
+      SUPABASE_URL: 'https://a.supabase.co',
+      SUPABASE_ANON_KEY: '</script>',
+    });
+    expect(faults).toEqual(['SUPABASE_ANON_KEY has to be the publishable key of the project']);
   });
 
   it('switches GraphiQL off in production, unless told otherwise', () => {

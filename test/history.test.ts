@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import postgres from 'postgres';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Any, type Client, failureOf, HISTORY, send, signIn } from './kit/client.ts';
+import { type Seed, seedAs } from './kit/seed.ts';
 import { startServer, type TestServer } from './kit/server.ts';
 
 let server: TestServer;
@@ -20,29 +21,7 @@ beforeEach(async () => {
   me = await signIn(server);
 });
 
-interface Seed {
-  readonly message?: string;
-  readonly created_at?: string;
-  readonly mood?: string;
-  readonly personality_context?: object | null;
-}
-
-/** Puts exchanges into the table as another program would: with the contract's columns only. */
-async function seed(client: Client, rows: readonly Seed[]): Promise<string[]> {
-  const ids: string[] = [];
-  for (const row of rows) {
-    const id = randomUUID();
-    ids.push(id);
-    const context = row.personality_context ? JSON.stringify(row.personality_context) : null;
-    // As text: postgres.js would cut an instant to milliseconds.
-    await admin`
-      insert into chat_history (user_id, id, message, response, personality_context, created_at, mood)
-      values (${client.userId}, ${id}, ${row.message ?? 'hello'}, 'hi', ${context}::text::jsonb,
-        ${row.created_at ?? null}::text::timestamptz,
-        ${row.mood ?? 'NEUTRAL'}::text::chat_mood)`;
-  }
-  return ids;
-}
+const seed = (client: Client, rows: readonly Seed[]) => seedAs(admin, client, rows);
 
 async function pageThrough(client: Client, variables: object): Promise<string[]> {
   const ids: string[] = [];

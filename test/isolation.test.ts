@@ -6,6 +6,7 @@ import {
   type GraphQLInputType,
   type GraphQLOutputType,
   getNamedType,
+  isEnumType,
   isInputObjectType,
   isListType,
   isNonNullType,
@@ -34,6 +35,9 @@ beforeAll(async () => {
   admin = postgres(server.database.ownerUrl, { max: 1, onnotice: () => {} });
   victim = await signIn(server);
   intruder = await signIn(server);
+  await victim.data('mutation ($p: JSON) { setPersonality(personality: $p) { id } }', {
+    p: { secret: CANARY },
+  });
   theirs = await send(victim, `my secret is ${CANARY}`);
   cursor = (await victim.data<Any>(HISTORY)).chatHistory.pageInfo.endCursor;
 });
@@ -54,16 +58,19 @@ function argumentFor(name: string, type: GraphQLInputType): unknown {
       ]),
     );
   }
-  const named = getNamedType(type).name;
+  const leaf = getNamedType(type);
+  const named = leaf.name;
+  if (isEnumType(leaf)) return leaf.getValues()[0]?.name;
   if (named === 'ID') return theirs.id;
   if (named === 'Int') return 1;
   if (named === 'Boolean') return true;
   if (named === 'DateTime')
     return name === 'from' ? '2000-01-01T00:00:00Z' : '2100-01-01T00:00:00Z';
+  if (named === 'Date') return name === 'from' ? '2026-01-01' : '2027-01-01';
   if (named === 'JSON') return {};
   if (/after|before|cursor/.test(name)) return cursor;
-  if (named === 'String') return name === 'message' ? 'intruding' : CANARY;
-  return 'POSITIVE';
+  if (name === 'timeZone') return 'Europe/Berlin';
+  return name === 'message' ? 'intruding' : CANARY;
 }
 
 /** All that can be selected below a type. */
@@ -127,6 +134,8 @@ describe("every operation with another user's ids and cursors", () => {
       status: 'COMPLETE',
       updatedAt: theirs.updatedAt,
     });
+    const { viewer } = await victim.data<Any>('{ viewer { personality } }');
+    expect(viewer.personality).toEqual({ secret: CANARY });
   });
 
   it('caches a page for the one who asked only', async () => {
@@ -175,6 +184,8 @@ describe('the database itself', () => {
       read: sql`select * from chat_history where message like ${`%${CANARY}%`}`,
       readLeases: sql`select * from chat_reply_leases`,
       readCounters: sql`select * from chat_counters where user_id = ${victim.userId}`,
+      readPersonalities: sql`select * from chat_personalities where user_id = ${victim.userId}`,
+      updatePersonalities: sql`update chat_personalities set personality = '{}' where user_id = ${victim.userId} returning user_id`,
       readUsers: sql`select * from auth.users where id = ${victim.userId}`,
       update: sql`update chat_history set message = 'x' where user_id = ${victim.userId} returning 1`,
       delete: sql`delete from chat_history where user_id = ${victim.userId} returning 1`,
@@ -197,6 +208,8 @@ describe('the database itself', () => {
       sql`insert into chat_counters (user_id) values (${victim.userId})
         on conflict (user_id) do update set seq = 0`,
       sql`insert into chat_deletions (user_id, id, seq) values (${victim.userId}, ${randomUUID()}, 99)`,
+      sql`insert into chat_personalities (user_id, personality) values (${victim.userId}, '{}')
+        on conflict (user_id) do update set personality = '{}'`,
       sql`insert into auth.users (id) values (${randomUUID()})`,
     ];
     for (const statement of intrusions) {
@@ -215,7 +228,7 @@ describe('the database itself', () => {
         ) as kinds
       from pg_class c
       where c.relkind in ('r', 'p') and c.relnamespace::regnamespace::text in ('public', 'auth', 'chatkeep')`;
-    expect(tables.length).toBeGreaterThanOrEqual(5);
+    expect(tables.length).toBeGreaterThanOrEqual(6);
     for (const table of tables) {
       expect(table, table.name).toMatchObject({ secure: true });
       expect(table.kinds.toSorted().join(''), table.name).toBe('adrw');

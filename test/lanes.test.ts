@@ -68,7 +68,7 @@ describe.each([
     await Promise.all(
       Array.from({ length: 50 }, (_, i) => messages.insert(me, newMessage(`${i}`))),
     );
-    const { rows, seq } = await messages.page(me, { first: 100 });
+    const { rows, seq } = await messages.page(me, { size: 100, towards: 'older' });
     expect(seq).toBe(50n);
     // Newest first by time is highest first by number, though fifty were sent at once.
     expect(rows.map((row) => row.seq)).toEqual(

@@ -118,11 +118,15 @@ describe('the resuming client', () => {
         .setProtectedHeader({ alg: 'HS256' })
         .sign(Buffer.from(SECRET));
     let tokens = 0;
+    let refusals = 0;
     const { short, until, given } = device({
       url: `${own.wsUrl}/graphql`,
       async connectionParams() {
         tokens += 1;
         return { authorization: `Bearer ${await sign(tokens < 3 ? 2 : 60)}` };
+      },
+      onRefused: () => {
+        refusals += 1;
       },
     });
     const user = clientOf(own, await sign(60));
@@ -137,6 +141,7 @@ describe('the resuming client', () => {
         .length,
     );
     expect(given.at(-1).message.id).toBe(id);
+    expect(refusals).toBe(2);
   });
 
   it('goes on from now with a cursor that the server does not know, and says so', async () => {

@@ -115,9 +115,13 @@ describe("on Supabase's schema", () => {
 
   it('deletes everything with the account', async () => {
     const me = clientOf(server, await tokenOf(ada));
+    await me.data('mutation { setPersonality(personality: { tone: "kind" }) { id } }');
     await send(me, 'to be forgotten');
     await admin`delete from auth.users where id = ${ada}`;
-    for (const table of ['chat_history', 'chat_counters', 'chat_deletions', 'chat_reply_leases']) {
+    const tables = await admin<{ name: string }[]>`
+      select tablename as name from pg_tables where tablename like 'chat\\_%'`;
+    expect(tables).toHaveLength(5);
+    for (const { name: table } of tables) {
       const rows = await admin`select 1 from ${admin(table)} where user_id = ${ada}`;
       expect(rows, table).toHaveLength(0);
     }

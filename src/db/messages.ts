@@ -1,10 +1,12 @@
-import { and, eq, gt, type SQL, sql } from 'drizzle-orm';
+import { and, eq, gt, sql } from 'drizzle-orm';
 import { unionAll } from 'drizzle-orm/pg-core';
 import type { Claims, Database, QueryBuilder } from './database.ts';
+import { type Page, type PageQuery, pageOf, pageStatement } from './pages.ts';
 import {
   chatCounters,
   chatDeletions,
   chatHistory,
+  chatPersonalities,
   chatReplyLeases,
   type MessageRow,
 } from './schema.ts';
@@ -17,32 +19,15 @@ import {
   type Position,
   tombstone,
 } from './statements.ts';
+import { type MoodPoint, type TrendQuery, trendStatement } from './trend.ts';
 
-export type { MessageRow, Position };
-
-export interface PageQuery {
-  readonly first: number;
-  readonly after?: Position | undefined;
-  readonly offset?: number | undefined;
-  readonly from?: Date | undefined;
-  readonly to?: Date | undefined;
-  readonly moods?: readonly MessageRow['mood'][] | undefined;
-  readonly hasPersonalityContext?: boolean | undefined;
-  /** Each has to occur in the message or in the response, whatever its case. */
-  readonly terms?: readonly string[] | undefined;
-}
-
-export interface Page {
-  /** The user's newest change, as read in the same statement as the rows. */
-  readonly seq: bigint;
-  readonly rows: readonly MessageRow[];
-  readonly hasNext: boolean;
-}
+export type { MessageRow, MoodPoint, Page, Position, TrendQuery };
 
 export interface NewMessage {
   readonly id: string;
   readonly message: string;
-  readonly personalityContext: unknown;
+  /** Undefined: the user's personality, whatever it is then; null: none. */
+  readonly personalityContext: object | null | undefined;
   readonly mood: MessageRow['mood'];
   readonly moodScore: number;
   /** The generation that will write the reply, and how long it may be silent. */
@@ -78,25 +63,16 @@ export type Stored =
   | { readonly kind: 'created' | 'existing' | 'different'; readonly row: MessageRow }
   | { readonly kind: 'deleted' };
 
-const ALL_MOODS = ['POSITIVE', 'NEUTRAL', 'NEGATIVE'] as const;
-const END: Position = { createdAt: 'infinity', id: 'ffffffff-ffff-ffff-ffff-ffffffffffff' };
-
 /** The statements over a user's messages. Every one runs as that user, under row level security. */
 export function createMessageStore(database: Database) {
   return {
     async page(claims: Claims, query: PageQuery): Promise<Page> {
-      const search = query.terms !== undefined;
       const [found] = await database.asUser(
         claims,
         (db) => [pageStatement(db, claims.sub, query)],
-        { customPlans: search },
+        { customPlans: query.terms !== undefined },
       );
-      const rows = found.flatMap(({ row }) => (row === null ? [] : [row as MessageRow]));
-      return {
-        seq: found[0]?.seq ?? 0n,
-        rows: rows.slice(0, query.first),
-        hasNext: rows.length > query.first,
-      };
+      return pageOf(found, query);
     },
 
     /** The number of the user's newest change; 0 for a history that was never written to. */
@@ -129,10 +105,13 @@ export function createMessageStore(database: Database) {
         db.execute(sql`
           with created as (
             insert into ${chatHistory}
-              (user_id, id, message, personality_context, mood, mood_score, status)
-            select ${userId}::uuid, ${message.id}::uuid, ${message.message},
-              ${contextParam(message)}::jsonb, ${message.mood}::chat_mood,
+              (user_id, id, message, personality_context, has_default_context, mood, mood_score, status)
+            select asked.user_id, ${message.id}::uuid, ${message.message},
+              case when asked.is_default then personality else ${contextParam(message)}::jsonb end,
+              asked.is_default and personality is not null, ${message.mood}::chat_mood,
               ${message.moodScore}::float8, 'PENDING'
+            from (select ${userId}::uuid as user_id, ${isDefault(message)}::boolean as is_default) as asked
+              left join ${chatPersonalities} using (user_id)
             where not exists (select from ${chatHistory} where ${one(userId, message.id)})
               and not exists (select from ${chatDeletions} where ${tombstone(userId, message.id)})
             returning user_id, id
@@ -184,6 +163,13 @@ export function createMessageStore(database: Database) {
       return { seq: counters[0]?.seq ?? 0n, texts };
     },
 
+    async trend(claims: Claims, query: TrendQuery): Promise<readonly MoodPoint[]> {
+      const [points] = await database.asUser(claims, (db) => [
+        trendStatement(db, claims.sub, query),
+      ]);
+      return points as readonly unknown[] as readonly MoodPoint[];
+    },
+
     /** The newest exchanges before a message that have a reply, newest first. */
     async turnsBefore(claims: Claims, before: MessageRow, limit: number) {
       const [rows] = await database.asUser(claims, (db) => [
@@ -210,12 +196,19 @@ export type MessageStore = ReturnType<typeof createMessageStore>;
 /** What makes a retry the same message. */
 type SentBody = Pick<NewMessage, 'id' | 'message' | 'personalityContext'>;
 
-const contextParam = ({ personalityContext }: Pick<NewMessage, 'personalityContext'>) =>
-  personalityContext === null ? null : JSON.stringify(personalityContext);
+type Sent = Pick<NewMessage, 'personalityContext'>;
+const isDefault = ({ personalityContext }: Sent) => personalityContext === undefined;
+const contextParam = ({ personalityContext }: Sent) =>
+  personalityContext ? JSON.stringify(personalityContext) : null;
 
+/** Whether a message is the same does not depend on what the user's personality is by now. */
 function existingStatement(db: QueryBuilder, userId: string, body: SentBody) {
-  const same = sql<boolean>`${chatHistory.message} = ${body.message}
-    and ${chatHistory.personalityContext} is not distinct from ${contextParam(body)}::jsonb`;
+  const { hasDefaultContext, personalityContext } = chatHistory;
+  const same = sql<boolean>`${chatHistory.message} = ${body.message} and case
+    when ${isDefault(body)}::boolean then ${hasDefaultContext} or ${personalityContext} is null
+    else not ${hasDefaultContext}
+      and ${personalityContext} is not distinct from ${contextParam(body)}::jsonb
+    end`;
   return db.select({ row: columns, same }).from(chatHistory).where(one(userId, body.id));
 }
 
@@ -267,48 +260,4 @@ function changesStatement(db: QueryBuilder, userId: string, after: bigint, limit
     .leftJoin(chatHistory, one(userId, changed.id))
     .where(eq(chatCounters.userId, userId))
     .orderBy(changed.seq);
-}
-
-/**
- * One page and the user's `seq` in one statement, of one shape whatever the filter: a part that is
- * not given is given its widest value, so that the range on the index is always the same.
- */
-function pageStatement(db: QueryBuilder, userId: string, query: PageQuery) {
-  const moods = `{${(query.moods ?? ALL_MOODS).join(',')}}`;
-  const flags =
-    query.hasPersonalityContext === undefined ? '{t,f}' : `{${query.hasPersonalityContext}}`;
-  const page = db
-    .select()
-    .from(chatHistory)
-    .where(
-      and(
-        eq(chatHistory.userId, userId),
-        sql`${chatHistory.createdAt} >= ${query.from?.toISOString() ?? '-infinity'}::timestamptz`,
-        sql`${chatHistory.createdAt} < ${query.to?.toISOString() ?? 'infinity'}::timestamptz`,
-        olderThan(query.after ?? END),
-        sql`${chatHistory.mood} = any(${moods}::chat_mood[])`,
-        sql`${chatHistory.hasPersonalityContext} = any(${flags}::boolean[])`,
-        ...(query.terms ?? []).map(contains),
-      ),
-    )
-    .orderBy(sql`${chatHistory.createdAt} desc, ${chatHistory.id} desc`)
-    .limit(query.first + 1)
-    .offset(query.offset ?? 0)
-    .as('page');
-  const row = Object.fromEntries(
-    Object.keys(columns).map((name) => [name, page[name as keyof typeof columns]]),
-  ) as { [K in keyof typeof columns]: (typeof page)[K] };
-  return db
-    .select({ seq: chatCounters.seq, row })
-    .from(chatCounters)
-    .leftJoinLateral(page, sql`true`)
-    .where(eq(chatCounters.userId, userId))
-    .orderBy(sql`${page.createdAt} desc, ${page.id} desc`);
-}
-
-function contains(term: string): SQL {
-  const pattern = `%${term.replace(/[\\%_]/g, '\\$&')}%`;
-  const folded = sql`chatkeep.fold(${pattern})`;
-  return sql`(chatkeep.fold(${chatHistory.message}) like ${folded}
-    or chatkeep.fold(${chatHistory.response}) like ${folded})`;
 }

@@ -86,6 +86,8 @@ export const chatHistory = pgTable(
     status: replyStatus('status').notNull().default('COMPLETE'),
     failure: text('failure'),
     personalityContext: jsonb('personality_context'),
+    /** Whether nothing was sent along, and the context is the personality that the user had then. */
+    hasDefaultContext: boolean('has_default_context').notNull().default(false),
     hasPersonalityContext: boolean('has_personality_context').notNull(),
     mood: mood('mood').notNull().default('NEUTRAL'),
     moodScore: doublePrecision('mood_score').notNull().default(0),
@@ -95,6 +97,7 @@ export const chatHistory = pgTable(
   (table) => [
     primaryKey({ columns: [table.userId, table.id] }),
     uniqueIndex('idx_chat_history_user_seq').on(table.userId, table.seq),
+    // It includes mood and mood_score, for which drizzle-kit has no words: see 0004 in drizzle/.
     index('idx_chat_history_user_created').on(
       table.userId,
       table.createdAt.desc().nullsFirst(),
@@ -108,6 +111,18 @@ export const chatHistory = pgTable(
     ),
     ...ownRows('messages'),
   ],
+);
+
+/** What a user sends along with every message, unless the message brings something itself. */
+export const chatPersonalities = pgTable(
+  'chat_personalities',
+  {
+    userId: uuid('user_id')
+      .primaryKey()
+      .references(() => authUsers.id, { onDelete: 'cascade' }),
+    personality: jsonb('personality').notNull(),
+  },
+  () => ownRows('personality'),
 );
 
 /** What was deleted, and when in the order of changes. An id that stood here is not free again. */

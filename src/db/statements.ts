@@ -30,5 +30,16 @@ export const leaseOf = (userId: string, id: string, token: string) =>
 export const inMs = (ms: number) =>
   sql<string>`clock_timestamp() + ${ms} * interval '1 millisecond'`;
 
+/*
+ * PostgreSQL begins a walk on the index at a bound of its first column alone, and from there to the
+ * place it would skip row by row: hence the place's time by itself, in the form of the filter's bound
+ * (< and >=), since two of one form are one bound, the narrower.
+ */
+
 export const olderThan = ({ createdAt, id }: Position): SQL =>
-  sql`(${chatHistory.createdAt}, ${chatHistory.id}) < (${createdAt}::timestamptz, ${id}::uuid)`;
+  sql`${chatHistory.createdAt} < ${createdAt}::timestamptz + interval '1 microsecond'
+    and (${chatHistory.createdAt}, ${chatHistory.id}) < (${createdAt}::timestamptz, ${id}::uuid)`;
+
+export const newerThan = ({ createdAt, id }: Position): SQL =>
+  sql`${chatHistory.createdAt} >= ${createdAt}::timestamptz
+    and (${chatHistory.createdAt}, ${chatHistory.id}) > (${createdAt}::timestamptz, ${id}::uuid)`;

@@ -17,6 +17,6 @@ export async function chatEvents(
   return context.services.live.chatEvents(viewer, after);
 }
 
-/** Where an event stands: hand it back as `after` to go on from there. */
+/** Where an event or a page stands among the changes: `chatEvents` goes on `after` it. */
 export const cursorOf = ({ seq }: { readonly seq: bigint }, context: Context): string =>
   encodeChangeCursor(signedIn(context).sub, seq);

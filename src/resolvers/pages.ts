@@ -6,7 +6,8 @@ import {
 } from '../services/history.ts';
 import { type Highlight, type SearchRequest, searchPage } from '../services/search.ts';
 import { type Context, signedIn } from './context.ts';
-import { decodeCursor, encodeCursor } from './cursor.ts';
+import { decodeCursor } from './cursor.ts';
+import { placeOf } from './messages.ts';
 
 export interface Edge {
   readonly cursor: string;
@@ -16,6 +17,8 @@ export interface Edge {
 export interface Connection<E extends Edge = Edge> {
   readonly edges: readonly E[];
   readonly nodes: readonly MessageRow[];
+  /** The user's newest change that the page shows. */
+  readonly seq: bigint;
   readonly pageInfo: {
     readonly hasNextPage: boolean;
     readonly hasPreviousPage: boolean;
@@ -28,7 +31,10 @@ export interface SearchEdge extends Edge {
   readonly highlights: () => readonly Highlight[];
 }
 
-type Arguments<R> = Omit<R, 'after'> & { readonly after?: string | null | undefined };
+type Cursors = 'after' | 'before';
+type Arguments<R> = Omit<R, Cursors> & {
+  readonly [K in keyof R & Cursors]?: string | null | undefined;
+};
 
 export async function chatHistory(
   args: Arguments<HistoryRequest>,
@@ -36,9 +42,9 @@ export async function chatHistory(
 ): Promise<Connection> {
   const viewer = signedIn(context);
   const after = decodeCursor(viewer.sub, 'after', args.after);
-  const page = await historyPage(context.services.messages, viewer, { ...args, after });
-  const isLater = after !== undefined || (args.offset ?? 0) > 0;
-  return connection(page, isLater, context, (edge) => edge);
+  const before = decodeCursor(viewer.sub, 'before', args.before);
+  const page = await historyPage(context.services.messages, viewer, { ...args, after, before });
+  return connection(page, context, (edge) => edge);
 }
 
 export async function searchChats(
@@ -48,7 +54,7 @@ export async function searchChats(
   const viewer = signedIn(context);
   const after = decodeCursor(viewer.sub, 'after', args.after);
   const page = await searchPage(context.services.messages, viewer, { ...args, after });
-  return connection(page, after !== undefined, context, (edge) => ({
+  return connection(page, context, (edge) => ({
     ...edge,
     highlights: () => page.highlights(edge.node),
   }));
@@ -56,20 +62,20 @@ export async function searchChats(
 
 function connection<E extends Edge>(
   page: Page,
-  isLater: boolean,
   context: Context,
   toEdge: (edge: Edge) => E,
 ): Connection<E> {
-  const { rows, seq, hasNext } = page;
+  const { rows, seq, hasNext, hasPrevious } = page;
   const settled = rows.every(({ status }) => status !== 'PENDING' && status !== 'STREAMING');
   context.page = { seq, settled };
-  const edges = rows.map((node) => toEdge({ cursor: encodeCursor(node.userId, node), node }));
+  const edges = rows.map((node) => toEdge({ cursor: placeOf(node), node }));
   return {
     edges,
     nodes: rows,
+    seq,
     pageInfo: {
       hasNextPage: hasNext,
-      hasPreviousPage: isLater,
+      hasPreviousPage: hasPrevious,
       startCursor: edges[0]?.cursor ?? null,
       endCursor: edges.at(-1)?.cursor ?? null,
     },

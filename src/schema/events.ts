@@ -75,9 +75,11 @@ builder.subscriptionFields((t) => ({
   chatEvents: t.field({
     type: ChatEvent,
     description:
-      "Everything that happens to the signed-in user's history, in one order on every device, nothing missed and nothing twice. With after: what changed since (each message once, in its latest state), then CaughtUp, then live. Without: CaughtUp first. A device attaches, waits for CaughtUp, reads the history, and applies what comes.",
+      "Everything that happens to the signed-in user's history, in one order on every device, nothing missed and nothing twice. With after: what changed since (each message once, in its latest state), then CaughtUp, then live. Without: CaughtUp first. A device reads a page, attaches with its eventsCursor, and applies what comes.",
     args: {
-      after: t.arg.string({ description: 'The last cursor that the client saw, of any age.' }),
+      after: t.arg.string({
+        description: 'The last cursor that the client saw, or eventsCursor of a page, of any age.',
+      }),
     },
     subscribe: (_, args, context) => resolve.chatEvents(args, context),
     resolve: (event) => event,

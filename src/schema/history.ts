@@ -1,17 +1,21 @@
+import { cursorOf } from '../resolvers/events.ts';
 import { type Connection, chatHistory, type Edge } from '../resolvers/pages.ts';
 import { builder } from './builder.ts';
 import { ChatMessage, Mood } from './message.ts';
+
+export const EVENTS_CURSOR =
+  'The moment that the page shows, opaque: hand it to chatEvents as after, and everything that has changed since comes.';
 
 export const PageInfo = builder.objectRef<Connection['pageInfo']>('PageInfo').implement({
   description: 'Where a page stands among the others.',
   fields: (t) => ({
     hasNextPage: t.exposeBoolean('hasNextPage', { description: 'Whether older ones follow.' }),
     hasPreviousPage: t.exposeBoolean('hasPreviousPage', {
-      description: 'Whether this is not the first page.',
+      description: 'Whether newer ones stand before it.',
     }),
     startCursor: t.exposeString('startCursor', {
       nullable: true,
-      description: 'The cursor of the first edge.',
+      description: 'The cursor of the first edge: hand it back as before for the page before.',
     }),
     endCursor: t.exposeString('endCursor', {
       nullable: true,
@@ -34,6 +38,10 @@ const ChatConnection = builder.objectRef<Connection>('ChatConnection').implement
     edges: t.expose('edges', { type: [ChatEdge], description: 'The exchanges with cursors.' }),
     nodes: t.expose('nodes', { type: [ChatMessage], description: 'The exchanges alone.' }),
     pageInfo: t.expose('pageInfo', { type: PageInfo, description: 'Where the page stands.' }),
+    eventsCursor: t.string({
+      description: EVENTS_CURSOR,
+      resolve: (page, _, context) => cursorOf(page, context),
+    }),
   }),
 });
 
@@ -52,13 +60,24 @@ export const ChatFilter = builder.inputType('ChatFilter', {
 builder.queryField('chatHistory', (t) =>
   t.field({
     type: ChatConnection,
-    description: "The signed-in user's exchanges, newest first.",
+    description:
+      "The signed-in user's exchanges, newest first: with first and after from the newest on or from a place to what is older, with last and before from the oldest on or from a place to what is newer.",
     args: {
       first: t.arg.int({ defaultValue: 50, description: 'How many, 1 to 100.' }),
-      after: t.arg.string({ description: 'The cursor that the page starts after.' }),
+      after: t.arg.string({
+        description: 'The cursor that the page starts after: the nearest that are older.',
+      }),
       offset: t.arg.int({
         defaultValue: 0,
         description: 'How many to skip, counted from the newest, or from after.',
+      }),
+      last: t.arg.int({
+        description:
+          'How many, 1 to 100, counted from before, or from the oldest of the list; in the place of first, and not together with after or offset.',
+      }),
+      before: t.arg.string({
+        description:
+          'The cursor that the page ends before: the nearest that are newer. Goes with last.',
       }),
       filter: t.arg({ type: ChatFilter, description: 'Which exchanges; all if not given.' }),
     },

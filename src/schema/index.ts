@@ -3,6 +3,7 @@ import './node.ts';
 import './message.ts';
 import './history.ts';
 import './search.ts';
+import './trend.ts';
 import './events.ts';
 import './user.ts';
 import { builder } from './builder.ts';

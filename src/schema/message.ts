@@ -28,6 +28,11 @@ export const ChatMessage = builder.objectRef<MessageRow>('ChatMessage').implemen
   interfaces: [Node],
   fields: (t) => ({
     id: t.exposeID('id', { description: 'A UUIDv7, or the UUID that the client chose.' }),
+    cursor: t.string({
+      description:
+        'Its place in the history, as ChatEdge.cursor; opaque. Hand it to chatHistory as after for what is older, or as before for what is newer.',
+      resolve: (row) => resolve.placeOf(row),
+    }),
     message: t.exposeString('message', { description: 'What the user wrote.' }),
     response: t.exposeString('response', {
       description: 'What has come back so far; empty until the first word.',
@@ -41,10 +46,11 @@ export const ChatMessage = builder.objectRef<MessageRow>('ChatMessage').implemen
     personalityContext: t.expose('personalityContext', {
       type: 'JSON',
       nullable: true,
-      description: 'The object that was sent along with the message.',
+      description:
+        'The object that was sent along with the message, or the personality that the user had then.',
     }),
     hasPersonalityContext: t.exposeBoolean('hasPersonalityContext', {
-      description: 'Whether a personalityContext was sent along.',
+      description: 'Whether a personalityContext went along.',
     }),
     mood: t.expose('mood', { type: Mood, description: 'The mood of what the user wrote.' }),
     moodScore: t.exposeFloat('moodScore', {
@@ -78,7 +84,8 @@ const SendMessageInput = builder.inputType('SendMessageInput', {
     }),
     personalityContext: t.field({
       type: 'JSON',
-      description: 'An object of at most 16 KiB: data about the person, for the model to consider.',
+      description:
+        'An object of at most 16 KiB: data about the person, for the model to consider. Without it, the personality of the user goes along; null: nothing does.',
     }),
     awaitReply: t.boolean({
       defaultValue: true,

@@ -1,5 +1,5 @@
 import { GraphQLScalarType } from 'graphql';
-import { GraphQLDateTimeISO, GraphQLJSON } from 'graphql-scalars';
+import { GraphQLDateTimeISO, GraphQLJSON, GraphQLLocalDate } from 'graphql-scalars';
 import { builder } from './builder.ts';
 
 const dateTime = new GraphQLScalarType({
@@ -9,10 +9,17 @@ const dateTime = new GraphQLScalarType({
   specifiedByURL: 'https://www.rfc-editor.org/rfc/rfc3339',
 });
 
+const date = new GraphQLScalarType({
+  ...GraphQLLocalDate.toConfig(),
+  name: 'Date',
+  description: 'A day in a calendar as ISO 8601 writes it, e.g. 2026-11-22.',
+});
+
 const json = new GraphQLScalarType({
   ...GraphQLJSON.toConfig(),
   description: 'A JSON value.',
 });
 
 builder.addScalarType('DateTime', dateTime);
+builder.addScalarType('Date', date);
 builder.addScalarType('JSON', json);

@@ -1,7 +1,8 @@
+import { cursorOf } from '../resolvers/events.ts';
 import { type Connection, type SearchEdge as Edge, searchChats } from '../resolvers/pages.ts';
 import type { Highlight as HighlightValue } from '../services/search.ts';
 import { builder } from './builder.ts';
-import { ChatFilter, PageInfo } from './history.ts';
+import { ChatFilter, EVENTS_CURSOR, PageInfo } from './history.ts';
 import { ChatMessage } from './message.ts';
 
 const ChatField = builder.enumType('ChatField', {
@@ -41,6 +42,10 @@ const SearchConnection = builder.objectRef<Connection<Edge>>('SearchConnection')
     edges: t.expose('edges', { type: [SearchEdge], description: 'The hits with cursors.' }),
     nodes: t.expose('nodes', { type: [ChatMessage], description: 'The exchanges alone.' }),
     pageInfo: t.expose('pageInfo', { type: PageInfo, description: 'Where the page stands.' }),
+    eventsCursor: t.string({
+      description: EVENTS_CURSOR,
+      resolve: (page, _, context) => cursorOf(page, context),
+    }),
   }),
 });
 

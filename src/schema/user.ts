@@ -1,4 +1,4 @@
-import { signInAsGuest, viewer } from '../resolvers/accounts.ts';
+import { setPersonality, signInAsGuest, viewer } from '../resolvers/accounts.ts';
 import type { SignedIn, UserRow } from '../services/accounts.ts';
 import { builder } from './builder.ts';
 import { Node } from './node.ts';
@@ -13,6 +13,11 @@ const User = builder.objectRef<UserRow>('User').implement({
       type: 'DateTime',
       description: 'When the account was made.',
       resolve: (user) => new Date(user.createdAt),
+    }),
+    personality: t.expose('personality', {
+      type: 'JSON',
+      nullable: true,
+      description: 'The default personalityContext of what the user sends.',
     }),
   }),
 });
@@ -34,6 +39,21 @@ builder.queryField('viewer', (t) =>
     type: User,
     description: 'Who is signed in.',
     resolve: (_, _args, context) => viewer(context),
+  }),
+);
+
+builder.mutationField('setPersonality', (t) =>
+  t.field({
+    type: User,
+    description:
+      'Sets the personalityContext of what is sent from now on without one. What was sent before stays as it is.',
+    args: {
+      personality: t.arg({
+        type: 'JSON',
+        description: 'An object of at most 16 KiB; null to forget it.',
+      }),
+    },
+    resolve: (_, args, context) => setPersonality(args, context),
   }),
 );
 

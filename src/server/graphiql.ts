@@ -1,20 +1,12 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
-import { dirname, extname, join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
+import { createZippedFile, type File, sendFile } from './file.ts';
 
 const own = fileURLToPath(new URL('../../web/graphiql/', import.meta.url));
 const graphqlWs = join(dirname(createRequire(import.meta.url).resolve('graphql-ws')), '.');
-
-const TYPES: Readonly<Record<string, string>> = {
-  '.html': 'text/html; charset=utf-8',
-  '.js': 'text/javascript; charset=utf-8',
-  '.css': 'text/css; charset=utf-8',
-};
 
 // Nothing is loaded from another host. Monaco styles its lines inline, and GraphiQL's fonts and icons
 // are data URLs.
@@ -29,24 +21,13 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-interface File {
-  readonly type: string;
-  readonly body: Buffer;
-  readonly gzipped: Buffer;
-  readonly etag: string;
-}
-
 /** GraphiQL and all it needs, from this server's own files: `/graphiql/…`. */
 export function createGraphiql() {
   const files = new Map<string, Promise<File | undefined>>();
 
   async function load(name: string): Promise<File | undefined> {
     const text = await read(name);
-    if (text === undefined) return undefined;
-    const body = Buffer.from(text);
-    const gzipped = await promisify(gzip)(body);
-    const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
-    return { type: TYPES[extname(name)] ?? 'text/plain', body, gzipped, etag };
+    return text === undefined ? undefined : createZippedFile(name, Buffer.from(text));
   }
 
   return {
@@ -63,23 +44,8 @@ export function createGraphiql() {
         response.writeHead(404).end();
         return;
       }
-      const headers = {
-        'content-type': file.type,
-        'cache-control': 'no-cache',
-        'content-security-policy': POLICY,
-        'x-content-type-options': 'nosniff',
-        vary: 'accept-encoding',
-        etag: file.etag,
-      };
-      if (request.headers['if-none-match'] === file.etag) {
-        response.writeHead(304, headers).end();
-        return;
-      }
-      const zipped = /\bgzip\b/.test(request.headers['accept-encoding'] ?? '');
-      const body = zipped ? file.gzipped : file.body;
-      const encoding = zipped ? { 'content-encoding': 'gzip' } : {};
-      response.writeHead(200, { ...headers, ...encoding, 'content-length': body.length });
-      response.end(request.method === 'HEAD' ? undefined : body);
+      const headers = { 'cache-control': 'no-cache', 'content-security-policy': POLICY };
+      sendFile(file, headers, request, response);
     },
   };
 }

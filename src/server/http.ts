@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { type Graphql, MAX_BODY_BYTES } from './graphql.ts';
 import type { Graphiql } from './graphiql.ts';
 import type { Metrics } from './metrics.ts';
+import { type Web, wantsPage } from './web.ts';
 
 export interface Readiness {
   readonly postgres: 'up' | 'down';
@@ -13,12 +14,13 @@ export interface Readiness {
 interface Parts {
   readonly graphql: Graphql;
   readonly graphiql: Graphiql | undefined;
+  readonly web: Web;
   readonly metrics: Metrics;
   readonly readiness: () => Promise<Readiness>;
 }
 
 /** The HTTP side of the contract's table of addresses. */
-export function createHttpServer({ graphql, graphiql, metrics, readiness }: Parts): Server {
+export function createHttpServer({ graphql, graphiql, web, metrics, readiness }: Parts): Server {
   const server = createServer((request, response) => {
     route(request, response).catch(() => {
       if (!response.headersSent) response.writeHead(500);
@@ -50,11 +52,7 @@ export function createHttpServer({ graphql, graphiql, metrics, readiness }: Part
     if (graphiql && pathname.startsWith('/graphiql/')) {
       return graphiql.serve(pathname.slice('/graphiql/'.length), request, response);
     }
-    if (graphiql && pathname === '/') {
-      response.writeHead(302, { location: '/graphql' }).end();
-      return;
-    }
-    return send(response, 404, 'Not found\n');
+    return web.serve(pathname, request, response);
   }
 }
 
@@ -80,9 +78,6 @@ export function listen(server: Server, port: number, host: string): Promise<Addr
     });
   });
 }
-
-const wantsPage = ({ method, headers }: IncomingMessage) =>
-  (method === 'GET' || method === 'HEAD') && /\btext\/html\b/.test(headers.accept ?? '');
 
 interface Refusal {
   readonly status: number;

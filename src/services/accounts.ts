@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Claims } from '../db/database.ts';
 import type { UserRow, UserStore } from '../db/users.ts';
 import { conflict, unauthenticated } from '../errors.ts';
+import { checkJsonObject } from './input.ts';
 import type { TokenSigner } from './tokens.ts';
 
 export type { UserRow };
@@ -15,13 +16,17 @@ export interface SignedIn {
 /** Who is asking. Without a signer, accounts are somebody else's (Supabase). */
 export function createAccounts({ users, signer }: { users: UserStore; signer?: TokenSigner }) {
   async function viewer(claims: Claims): Promise<UserRow> {
-    const user = await users.register(claims);
-    if (!user) throw unauthenticated('This account does not exist any more.');
-    return user;
+    return known(await users.register(claims));
   }
 
   return {
     viewer,
+
+    /** What goes along with the user's messages from now on; null forgets it. */
+    async setPersonality(claims: Claims, personality: unknown): Promise<UserRow> {
+      const checked = checkJsonObject('personality', personality ?? null);
+      return known(await users.setPersonality(claims, checked));
+    },
 
     /** A new account without a name; its token is all there is to get in. */
     async signInAsGuest(): Promise<SignedIn> {
@@ -34,3 +39,8 @@ export function createAccounts({ users, signer }: { users: UserStore; signer?: T
 }
 
 export type Accounts = ReturnType<typeof createAccounts>;
+
+function known(user: UserRow | undefined): UserRow {
+  if (!user) throw unauthenticated('This account does not exist any more.');
+  return user;
+}

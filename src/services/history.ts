@@ -1,9 +1,17 @@
 import type { Claims } from '../db/database.ts';
-import type { MessageRow, MessageStore, Page, Position } from '../db/messages.ts';
+import type { MessageRow, MessageStore, Page as Read, Position } from '../db/messages.ts';
 import { badInput } from '../errors.ts';
 import { checkId, checkInstant, checkRange } from './input.ts';
 
-export type { MessageRow, Page, Position };
+export type { MessageRow, Position };
+
+/** A page of the list that is newest first. */
+export interface Page extends Pick<Read, 'seq' | 'rows'> {
+  /** Whether older ones follow. */
+  readonly hasNext: boolean;
+  /** Whether newer ones stand before it. */
+  readonly hasPrevious: boolean;
+}
 
 export interface ChatFilter {
   readonly from?: Date | null | undefined;
@@ -16,24 +24,62 @@ export interface HistoryRequest {
   readonly first?: number | null | undefined;
   readonly after?: Position | undefined;
   readonly offset?: number | null | undefined;
+  readonly last?: number | null | undefined;
+  readonly before?: Position | undefined;
   readonly filter?: ChatFilter | null | undefined;
 }
 
 /** GraphQL's Int ends here. */
 const MAX_OFFSET = 2 ** 31 - 1;
 
-/** A page of the user's exchanges, newest first. */
-export async function historyPage(
+const DEFAULT_FIRST = 50;
+
+/** A page of the user's exchanges, newest first, read from either end or from a place in between. */
+export function historyPage(
   messages: MessageStore,
   viewer: Claims,
-  { first, after, offset, filter }: HistoryRequest,
+  request: HistoryRequest,
 ): Promise<Page> {
-  return messages.page(viewer, {
-    first: checkFirst(first ?? 50),
-    after,
-    offset: checkRange('offset', offset ?? 0, 0, MAX_OFFSET),
+  const last = request.last ?? undefined;
+  return last === undefined
+    ? forwards(messages, viewer, request)
+    : backwards(messages, viewer, { ...request, last });
+}
+
+async function forwards(
+  messages: MessageStore,
+  viewer: Claims,
+  { first, after, offset, before, filter }: HistoryRequest,
+): Promise<Page> {
+  if (before) throw badInput('before', 'before goes with last.');
+  const skipped = checkRange('offset', offset ?? 0, 0, MAX_OFFSET);
+  const { seq, rows, hasMore } = await messages.page(viewer, {
+    size: checkSize('first', first ?? DEFAULT_FIRST),
+    towards: 'older',
+    place: after,
+    offset: skipped,
     ...checkFilter(filter),
   });
+  return { seq, rows, hasNext: hasMore, hasPrevious: after !== undefined || skipped > 0 };
+}
+
+async function backwards(
+  messages: MessageStore,
+  viewer: Claims,
+  { first, after, offset, last, before, filter }: HistoryRequest & { readonly last: number },
+): Promise<Page> {
+  const size = checkSize('last', last);
+  // The default of first is there although nobody asked for it.
+  if (after || (offset ?? 0) !== 0 || (first ?? DEFAULT_FIRST) !== DEFAULT_FIRST) {
+    throw badInput('last', 'last goes with before and filter, not with first, after or offset.');
+  }
+  const { seq, rows, hasMore } = await messages.page(viewer, {
+    size,
+    towards: 'newer',
+    place: before,
+    ...checkFilter(filter),
+  });
+  return { seq, rows, hasNext: before !== undefined, hasPrevious: hasMore };
 }
 
 /** One exchange, or undefined if there is none, or it is another user's. */
@@ -45,8 +91,8 @@ export async function findMessage(
   return messages.find(viewer, checkId('id', id));
 }
 
-export function checkFirst(first: number): number {
-  return checkRange('first', first, 1, 100);
+export function checkSize(argument: 'first' | 'last', size: number): number {
+  return checkRange(argument, size, 1, 100);
 }
 
 export function checkFilter(filter: ChatFilter | null | undefined) {

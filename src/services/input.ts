@@ -50,7 +50,7 @@ const MAX_JSON_DEPTH = 64;
 
 /** A JSON object of at most 16 KiB (as compact UTF-8), or null. */
 export function checkJsonObject(argument: string, value: unknown): object | null {
-  if (value === null || value === undefined) return null;
+  if (value === null) return null;
   if (typeof value !== 'object' || Array.isArray(value)) {
     throw badInput(argument, `${argument} has to be an object.`);
   }

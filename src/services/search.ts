@@ -1,7 +1,7 @@
 import type { Claims } from '../db/database.ts';
-import type { MessageRow, MessageStore, Page, Position } from '../db/messages.ts';
+import type { MessageRow, MessageStore, Position } from '../db/messages.ts';
 import { badInput } from '../errors.ts';
-import { type ChatFilter, checkFilter, checkFirst } from './history.ts';
+import { type ChatFilter, checkFilter, checkSize, type Page } from './history.ts';
 import { checkText } from './input.ts';
 
 export interface SearchRequest {
@@ -35,14 +35,18 @@ export async function searchPage(
 ): Promise<SearchPage> {
   const terms = searchTerms(checkText('query', query, MAX_QUERY));
   if (terms.length === 0) throw badInput('query', 'There is no word to search for.');
-  const page = await messages.page(viewer, {
-    first: checkFirst(first ?? 20),
-    after,
+  const { seq, rows, hasMore } = await messages.page(viewer, {
+    size: checkSize('first', first ?? 20),
+    towards: 'older',
+    place: after,
     terms,
     ...checkFilter(filter),
   });
   return {
-    ...page,
+    seq,
+    rows,
+    hasNext: hasMore,
+    hasPrevious: after !== undefined,
     highlights: (row) => [
       ...highlight('MESSAGE', row.message, terms),
       ...highlight('RESPONSE', row.response, terms),

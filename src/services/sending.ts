@@ -11,6 +11,7 @@ import type { Replies } from './replying.ts';
 export interface SendRequest {
   readonly id?: string | null | undefined;
   readonly message: string;
+  /** Left out: the user's personality; null: none. */
   readonly personalityContext?: unknown;
   readonly awaitReply?: boolean | null | undefined;
 }
@@ -46,10 +47,9 @@ export function createSending({ messages, replies, limiter, announce }: Parts) {
      */
     async send(viewer: Claims, request: SendRequest): Promise<MessageRow> {
       const message = checkText('input.message', request.message, MAX_MESSAGE);
-      const personalityContext = checkJsonObject(
-        'input.personalityContext',
-        request.personalityContext,
-      );
+      const given = request.personalityContext;
+      const personalityContext =
+        given === undefined ? undefined : checkJsonObject('input.personalityContext', given);
       const chosen = request.id ?? undefined;
       const id = chosen === undefined ? uuidv7() : checkId('input.id', chosen);
       const awaitReply = request.awaitReply ?? true;

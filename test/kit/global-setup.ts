@@ -6,6 +6,7 @@ import type { TestProject } from 'vitest/node';
 import { startEmbeddedPostgres } from '../../src/db/embedded/index.ts';
 import { migrateDatabase } from '../../src/db/migrate.ts';
 import { createLog } from '../../src/log.ts';
+import { buildWeb } from './web-build.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -13,8 +14,12 @@ declare module 'vitest' {
   }
 }
 
-/** One PostgreSQL a run, with a migrated template that each test file copies (see database.ts). */
+/**
+ * The web client, built, and one PostgreSQL a run, with a migrated template that each test file copies
+ * (see database.ts).
+ */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  await buildWeb();
   const dataDir = await mkdtemp(join(tmpdir(), 'chatkeep-test-'));
   const server = await startEmbeddedPostgres({ dataDir, log: createLog('silent') });
   const admin = postgres(server.ownerUrl, { max: 1, onnotice: () => {} });

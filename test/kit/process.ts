@@ -41,7 +41,7 @@ export function spawnServer(env: Readonly<Record<string, string>>): ServerProces
     exited,
     async serving() {
       for (;;) {
-        const url = /chatkeep: (http:\/\/\S+)\/graphql/.exec(output)?.[1];
+        const url = /chatkeep: (http:\/\/\S+)\n/.exec(output)?.[1];
         if (url) return { url, wsUrl: url.replace('http', 'ws') };
         if (child.exitCode !== null || child.signalCode !== null) {
           throw new Error(`The server stopped:\n${output}`);

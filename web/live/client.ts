@@ -32,7 +32,7 @@
  * ```
  */
 import type { FormattedExecutionResult } from 'graphql';
-import { type ClientOptions, createClient } from 'graphql-ws';
+import { type ClientOptions, CloseCode, createClient } from 'graphql-ws';
 
 export interface LiveClientOptions {
   /** Where the server is, `ws:` or `wss:`. */
@@ -46,6 +46,11 @@ export interface LiveClientOptions {
    * may still be catching up then; `CaughtUp` says when they have.
    */
   readonly onState?: (state: 'connecting' | 'connected' | 'away') => void;
+  /**
+   * The server closed with 4403: it does not take the token of the connection, or no more. The next
+   * connection asks `connectionParams` anew; what else has to happen is up to you.
+   */
+  readonly onRefused?: () => void;
   /**
    * The server does not know the cursor (its database is an older copy): the subscription goes on from
    * now, and the history has to be read again.
@@ -81,7 +86,7 @@ const PING_MS = 10_000;
 const PONG_MS = 5_000;
 
 export function createLiveClient(options: LiveClientOptions): LiveClient {
-  const { onState = () => {}, onReset = () => {} } = options;
+  const { onState = () => {}, onRefused = () => {}, onReset = () => {} } = options;
   const { longestPause = (tries) => Math.min(30_000, 1_000 * 2 ** tries) } = options;
   let pongMissing: ReturnType<typeof setTimeout>;
   let closed = false;
@@ -115,9 +120,10 @@ export function createLiveClient(options: LiveClientOptions): LiveClient {
     on: {
       connecting: (isRetry) => onState(isRetry ? 'away' : 'connecting'),
       connected: () => onState('connected'),
-      closed: () => {
+      closed: (event) => {
         clearTimeout(pongMissing);
         onState('away');
+        if ((event as { code?: number } | undefined)?.code === CloseCode.Forbidden) onRefused();
       },
       // A connection that died without a word (a phone that changed its network) answers no ping.
       ping: (received) => {

@@ -1,0 +1,175 @@
+import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  axeFindings,
+  browserAvailable,
+  launchBrowser,
+  openDevice,
+  signInDevice,
+} from '../kit/browser.ts';
+import { type Client, signIn } from '../kit/client.ts';
+import { seedMany } from '../kit/seed.ts';
+import { startServer, type TestServer } from '../kit/server.ts';
+
+const PHONE = { viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true };
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+describe.runIf(browserAvailable)('the spine of a long conversation', () => {
+  let server: TestServer;
+  let browser: Browser;
+  let writer: Client;
+
+  beforeAll(async () => {
+    server = await startServer();
+    browser = await launchBrowser();
+    writer = await signIn(server);
+    await seedMany(server.database.ownerUrl, writer.userId, {
+      count: 10_000,
+      from: new Date('2016-03-10T12:00:00Z'),
+      to: new Date(),
+    });
+  });
+  afterAll(async () => {
+    await browser.close();
+    await server.stop();
+  });
+
+  async function open(client: Client, options: BrowserContextOptions = {}): Promise<Page> {
+    const device = await openDevice(browser, server, {
+      timezoneId: 'America/New_York',
+      ...options,
+    });
+    await signInDevice(device, client);
+    const page = await device.newPage();
+    await page.goto('/');
+    return page;
+  }
+
+  const timeline = (page: Page) => page.getByRole('slider', { name: 'Timeline' });
+  const value = (page: Page) => timeline(page).getAttribute('aria-valuetext');
+  const says = (page: Page, text: string | RegExp) => expect.poll(() => value(page)).toMatch(text);
+
+  /** The day stands at the top of what is visible. */
+  async function reads(page: Page, day: string): Promise<void> {
+    const heading = page.getByRole('heading', { name: day, exact: true });
+    await heading.waitFor();
+    await expect.poll(async () => (await heading.boundingBox())?.y).toBeLessThan(120);
+  }
+
+  async function centre(locator: Locator): Promise<{ x: number; y: number }> {
+    const { x, y, width, height } = (await locator.boundingBox()) ?? expect.fail('not to be seen');
+    return { x: x + width / 2, y: y + height / 2 };
+  }
+
+  /** Just below a year's name: its January. */
+  async function januaryOf(page: Page, year: string): Promise<{ x: number; y: number }> {
+    const { x, y } = await centre(timeline(page).getByText(year, { exact: true }));
+    return { x: x + 30, y: y + 2 };
+  }
+
+  it.each(['light', 'dark'] as const)(
+    'shows where one is, and goes to a year at a click, %s',
+    async (colorScheme) => {
+      const page = await open(writer, { colorScheme });
+      const now = new Intl.DateTimeFormat('en-GB', { month: 'long', year: 'numeric' });
+      await says(page, now.format());
+      expect(await axeFindings(page)).toEqual([]);
+
+      const january = await januaryOf(page, '2020');
+      await page.mouse.move(january.x, january.y);
+      await timeline(page)
+        .getByText(/^January 2020, 7\d messages$/)
+        .waitFor();
+      await page.mouse.click(january.x, january.y);
+      await reads(page, '1 January 2020');
+      await page.mouse.move(400, 400);
+      await says(page, /^January 2020, 7\d messages$/);
+
+      await page.mouse.wheel(0, -2_000);
+      await says(page, 'December 2019');
+      expect(await axeFindings(page)).toEqual([]);
+    },
+  );
+
+  it('goes by keys: a month, a year, to the beginning and back to now', async () => {
+    const page = await open(writer);
+    await timeline(page).focus();
+    await page.keyboard.press('Home');
+    await reads(page, '10 March 2016');
+    await says(page, 'March 2016');
+    await page.keyboard.press('PageDown');
+    await says(page, 'March 2017');
+    await page.keyboard.press('ArrowDown');
+    await reads(page, '1 April 2017');
+    await says(page, 'April 2017');
+    await page.keyboard.press('ArrowUp');
+    await page.keyboard.press('PageUp');
+    await says(page, 'March 2016');
+    await page.keyboard.press('End');
+    await page.getByText('Message number9999,').waitFor();
+    await says(page, 'Now');
+  });
+
+  it('says at once what one drags over, and goes only to where one stops', async () => {
+    const page = await open(writer);
+    await timeline(page).waitFor();
+    const jumps: string[] = [];
+    page.on('request', (request) => {
+      const from = request.postDataJSON()?.variables?.filter?.from;
+      if (from) jumps.push(from);
+    });
+    const years = ['2025', '2023', '2021', '2019'];
+    const start = await januaryOf(page, '2026');
+    await page.mouse.move(start.x, start.y);
+    await page.mouse.down();
+    for (const year of years) {
+      const { x, y } = await januaryOf(page, year);
+      await page.mouse.move(x, y);
+      await says(page, `January ${year}`);
+    }
+    await page.mouse.up();
+    await reads(page, '1 January 2019');
+    expect(new Set(jumps).size).toBeLessThanOrEqual(years.length + 1);
+    expect(jumps.at(-1)).toBe('2019-01-01T05:00:00.000Z');
+  });
+
+  it('comes up from below on a phone', async () => {
+    const page = await open(writer, PHONE);
+    const opener = page.getByRole('button', { name: 'Timeline' });
+    await opener.tap();
+    await timeline(page).waitFor();
+    expect(await axeFindings(page)).toEqual([]);
+    const january = await januaryOf(page, '2018');
+    await page.touchscreen.tap(january.x, january.y);
+    await reads(page, '1 January 2018');
+    await says(page, 'January 2018');
+    await page.getByRole('button', { name: 'Close' }).tap();
+    await timeline(page).waitFor({ state: 'detached' });
+    expect(await axeFindings(page)).toEqual([]);
+  });
+
+  it('shows days while the conversation is young', async () => {
+    const young = await signIn(server);
+    await seedMany(server.database.ownerUrl, young.userId, {
+      count: 60,
+      from: new Date(Date.now() - 20 * DAY_MS),
+      to: new Date(),
+    });
+    const page = await open(young);
+    await timeline(page).focus();
+    await page.keyboard.press('Home');
+    const first = new Intl.DateTimeFormat('en-GB', {
+      dateStyle: 'long',
+      timeZone: 'America/New_York',
+    });
+    await says(page, `${first.format(Date.now() - 20 * DAY_MS)}, `);
+  });
+
+  it('stays away until there is something to find one’s way through', async () => {
+    const newcomer = await signIn(server);
+    const page = await open(newcomer);
+    await page.getByRole('heading', { name: 'A conversation to keep' }).waitFor();
+    await page.waitForLoadState('networkidle');
+    expect(await timeline(page).count()).toBe(0);
+  });
+});

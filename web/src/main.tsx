@@ -1,0 +1,19 @@
+import './styles/tokens.css';
+import './styles/page.css';
+import './session/theme.ts';
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { App } from './app.tsx';
+import { registerShell } from './offline.ts';
+import { openAccounts } from './session/accounts.ts';
+import { readSettings } from './settings.ts';
+
+const root = document.getElementById('root');
+if (root) {
+  createRoot(root).render(
+    <StrictMode>
+      <App opening={openAccounts(readSettings())} />
+    </StrictMode>,
+  );
+}
+registerShell();
