@@ -64,9 +64,10 @@ export function SearchDialog({ onClose }: { onClose(): void }) {
     event.preventDefault();
   };
 
-  const onEscape = (event: Event) => {
-    if (!areDaysOpen) return;
-    event.preventDefault();
+  const onEscape = (event: globalThis.KeyboardEvent) => {
+    // An input method has its own use for the key.
+    if (areDaysOpen || event.isComposing) event.preventDefault();
+    if (!areDaysOpen || event.isComposing) return;
     setDaysOpen(false);
     daysButton.current?.focus();
   };
@@ -111,7 +112,7 @@ export function SearchDialog({ onClose }: { onClose(): void }) {
               placeholder="Words, or “a phrase”"
               autoComplete="off"
               autoCapitalize="none"
-              enterKeyHint="search"
+              enterKeyHint="go"
               spellCheck={false}
               maxLength={200}
               dir="auto"
@@ -137,7 +138,6 @@ export function SearchDialog({ onClose }: { onClose(): void }) {
                 ? () => commit(text, { moods: [] })
                 : undefined
             }
-            onRetry={search.retry}
           />
           <Results
             view={view}
@@ -146,6 +146,14 @@ export function SearchDialog({ onClose }: { onClose(): void }) {
             onOpen={open}
             onMore={search.more}
           />
+          {view.failure && (
+            <div className="search-message">
+              <p role="alert">{view.failure}</p>
+              <button type="button" onClick={search.retry}>
+                Try again
+              </button>
+            </div>
+          )}
         </Dialog.Content>
       </Dialog.Portal>
     </Dialog.Root>
@@ -158,7 +166,9 @@ function useSearch(query: string, narrowing: Narrowing) {
   const [search] = useState(() => createSearch(client));
   const view = useSyncExternalStore(search.subscribe, () => search.view);
   useEffect(() => {
-    search.run(hasWords(query) ? { query, filter: filterOf(understand(narrowing)) } : undefined);
+    const isRequest = hasWords(query);
+    search.run(isRequest ? { query, filter: filterOf(understand(narrowing)) } : undefined);
+    if (!isRequest) markHits([]);
   }, [search, query, narrowing]);
   useEffect(() => () => search.run(undefined), [search]);
   useEffect(() => {

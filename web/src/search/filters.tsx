@@ -1,3 +1,4 @@
+import './filters.css';
 import type { Ref } from 'react';
 import type { Mood } from '../graphql/generated/graphql.ts';
 import type { Narrowing } from '../location.ts';

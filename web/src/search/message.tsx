@@ -6,16 +6,21 @@ interface Props {
   readonly view: SearchView;
   /** Searches without what narrows it; undefined if nothing does. */
   readonly onWiden: (() => void) | undefined;
-  onRetry(): void;
 }
 
-/** How the search stands, in words. */
-export function Message({ query, view, onWiden, onRetry }: Props) {
+/** What the search is about, or what it found, in words. */
+export function Message({ query, view, onWiden }: Props) {
+  const isAsked = hasWords(query);
   const isEmpty = view.isCurrent && !view.failure && view.hits.length === 0;
   return (
-    <div className="search-message">
+    <div className="search-message" data-asked={isAsked}>
       <p role="status">{sentence(query, view)}</p>
-      {!hasWords(query) && (
+      {view.isLoading && !view.isCurrent && (
+        <p className="search-wait" aria-hidden="true">
+          Searching …
+        </p>
+      )}
+      {!isAsked && (
         <p>
           Everything that you wrote here and every reply can be found, by any part of a word.
           Several words have to occur together, in any order; “between quotes” they stand as
@@ -28,18 +33,12 @@ export function Message({ query, view, onWiden, onRetry }: Props) {
           Search all days and moods
         </button>
       )}
-      {view.failure && (
-        <button type="button" onClick={onRetry}>
-          Try again
-        </button>
-      )}
     </div>
   );
 }
 
 function sentence(query: string, { failure, isCurrent, hits, hasMore }: SearchView): string {
-  if (failure) return failure;
-  if (!isCurrent || !hasWords(query)) return '';
+  if (!isCurrent || !hasWords(query) || (failure && hits.length === 0)) return '';
   if (hits.length === 0) return `Nothing was found for “${query.trim()}”.`;
   if (hasMore) return `The newest ${hits.length} passages, more below`;
   return hits.length === 1 ? '1 passage' : `${hits.length} passages`;

@@ -1,3 +1,4 @@
+import './results.css';
 import { useEffect, useRef } from 'react';
 import { Hit } from './hit.tsx';
 import type { SearchView } from './search.ts';
@@ -14,17 +15,15 @@ interface Props {
 
 /** The hits, and more of them as their end comes near. */
 export function Results({ view, activeId, onPoint, onOpen, onMore }: Props) {
-  const list = useRef<HTMLDivElement>(null);
   const end = useRef<HTMLDivElement>(null);
   const count = view.hits.length;
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: a longer list is observed anew, since its end may be as near as before
   useEffect(() => {
     if (!end.current) return;
-    const observer = new IntersectionObserver(
-      (entries) => entries.some(({ isIntersecting }) => isIntersecting) && onMore(),
-      { root: list.current, rootMargin: '600px' },
-    );
+    const observer = new IntersectionObserver((entries) => {
+      if (entries.some(({ isIntersecting }) => isIntersecting)) onMore();
+    });
     observer.observe(end.current);
     return () => observer.disconnect();
   }, [count, view.isCurrent, onMore]);
@@ -35,7 +34,6 @@ export function Results({ view, activeId, onPoint, onOpen, onMore }: Props) {
 
   return (
     <div
-      ref={list}
       id="search-hits"
       className="hits"
       role="listbox"
@@ -60,7 +58,7 @@ export function Results({ view, activeId, onPoint, onOpen, onMore }: Props) {
           </div>
         );
       })}
-      <div ref={end} aria-hidden="true" />
+      <div ref={end} className="hits-end" aria-hidden="true" />
     </div>
   );
 }

@@ -1,4 +1,4 @@
-import type { Client } from 'urql';
+import type { Client, CombinedError } from 'urql';
 import { graphql } from '../graphql/generated/index.ts';
 import type { ChatFilter, SearchPageQuery } from '../graphql/generated/graphql.ts';
 
@@ -83,7 +83,7 @@ export function createSearch(client: Client) {
       .subscribe(({ data, error }) => {
         if (mine !== run) return;
         if (data) put(place, data.searchChats);
-        else if (error && pages.length <= place) fail();
+        else if (error && pages.length <= place) fail(error);
       });
     if (mine === run) stops[place] = unsubscribe;
     else unsubscribe();
@@ -102,12 +102,13 @@ export function createSearch(client: Client) {
     });
   }
 
-  function fail(): void {
+  function fail({ graphQLErrors }: CombinedError): void {
+    const refusal = graphQLErrors.find(({ extensions }) => extensions['code'] === 'BAD_USER_INPUT');
     show({
       ...(pages.length === 0 && { hits: [], hasMore: false }),
       isCurrent: true,
       isLoading: false,
-      failure: 'The search got no answer.',
+      failure: refusal?.message ?? 'The search got no answer.',
     });
   }
 
