@@ -7,7 +7,7 @@ import {
   openDevice,
   signInDevice,
 } from '../kit/browser.ts';
-import { type Client, signIn } from '../kit/client.ts';
+import { type Client, send, signIn } from '../kit/client.ts';
 import { seedMany } from '../kit/seed.ts';
 import { startServer, type TestServer } from '../kit/server.ts';
 
@@ -34,13 +34,18 @@ describe.runIf(browserAvailable)('the spine of a long conversation', () => {
     await server.stop();
   });
 
-  async function open(client: Client, options: BrowserContextOptions = {}): Promise<Page> {
+  async function open(
+    client: Client,
+    options: BrowserContextOptions = {},
+    prepare: (page: Page) => Promise<void> = async () => {},
+  ): Promise<Page> {
     const device = await openDevice(browser, server, {
       timezoneId: 'America/New_York',
       ...options,
     });
     await signInDevice(device, client);
     const page = await device.newPage();
+    await prepare(page);
     await page.goto('/');
     return page;
   }
@@ -163,6 +168,25 @@ describe.runIf(browserAvailable)('the spine of a long conversation', () => {
       timeZone: 'America/New_York',
     });
     await says(page, `${first.format(Date.now() - 20 * DAY_MS)}, `);
+  });
+
+  it('counts what is said, a minute later at most', async () => {
+    const young = await signIn(server);
+    await seedMany(server.database.ownerUrl, young.userId, {
+      count: 20,
+      from: new Date(Date.now() - 5 * DAY_MS),
+      to: new Date(Date.now() - 2 * DAY_MS),
+    });
+    await send(young, 'The first one today');
+    const page = await open(young, {}, (opened) => opened.clock.install());
+    await timeline(page).focus();
+    await page.keyboard.press('End');
+    await page.keyboard.press('ArrowUp');
+    await says(page, /, 1 message$/);
+    await send(young, 'The second one today');
+    await page.getByText('The second one today', { exact: true }).waitFor();
+    await page.clock.fastForward('01:00');
+    await says(page, /, 2 messages$/);
   });
 
   it('stays away until there is something to find one’s way through', async () => {
