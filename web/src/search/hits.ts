@@ -23,11 +23,7 @@ export function markHits(hits: readonly Mark[]): void {
   for (const listener of [...listeners]) listener();
 }
 
-/**
- * The hits of the search that have been loaded, newest first.
- *
- * @public
- */
+/** The hits of the search that have been loaded, newest first. */
 export function useSearchHits(): readonly Mark[] {
   return useSyncExternalStore(subscribe, () => marks);
 }

@@ -7,6 +7,7 @@ import {
   useState,
 } from 'react';
 import { Bars } from './bars.tsx';
+import { Hits, useHits } from './hits.tsx';
 import { describe, nameOf, nearest, type Stretches } from './stretches.ts';
 import { useTravel } from './travel.ts';
 
@@ -29,6 +30,7 @@ export function Slider({ stretches }: { stretches: Stretches }) {
   const slider = useRef<HTMLDivElement>(null);
   const track = useRef<HTMLDivElement>(null);
   const height = useHeight(track);
+  const hits = useHits(stretches);
   const [aim, setAim] = useState<number>();
   const [isHeld, setHeld] = useState(false);
   const { position, index, rest, arrive } = useTravel(stretches, slider);
@@ -68,7 +70,7 @@ export function Slider({ stretches }: { stretches: Stretches }) {
       aria-valuemin={0}
       aria-valuemax={parts.length}
       aria-valuenow={index}
-      aria-valuetext={describe(stretches, index)}
+      aria-valuetext={describe(stretches, index, hits)}
       onKeyDown={onKeyDown}
       onPointerDown={(event) => {
         if (event.button !== 0) return;
@@ -86,12 +88,13 @@ export function Slider({ stretches }: { stretches: Stretches }) {
     >
       <div ref={track} className="spine-track" style={{ maxBlockSize: `${parts.length * 1.5}rem` }}>
         {height > 0 && <Bars stretches={stretches} partHeight={height / parts.length} />}
+        <Hits hits={hits} parts={parts.length} />
         <Mark className="spine-here" at={position / parts.length}>
           {aim === undefined && nameOf(stretches, index)}
         </Mark>
         {aim !== undefined && (
           <Mark className="spine-aim" at={aim / parts.length}>
-            {describe(stretches, aim)}
+            {describe(stretches, aim, hits)}
           </Mark>
         )}
       </div>

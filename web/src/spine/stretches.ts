@@ -67,12 +67,14 @@ export function nameOf({ unit, starts, parts }: Stretches, index: number): strin
   return (unit === 'DAY' ? DAY : MONTH).format(starts[index]);
 }
 
-/** The same, with how much was said in it. */
-export function describe(stretches: Stretches, index: number): string {
-  const count = stretches.parts[index]?.messageCount;
+/** The same, with how much was said in it, and how much of it was found. */
+export function describe(stretches: Stretches, index: number, hits: readonly number[]): string {
   const name = nameOf(stretches, index);
+  const count = stretches.parts[index]?.messageCount;
   if (count === undefined) return name;
-  return `${name}, ${COUNT.format(count)} ${count === 1 ? 'message' : 'messages'}`;
+  const found = hits.filter((hit) => Math.floor(hit) === index).length;
+  const said = `${COUNT.format(count)} ${count === 1 ? 'message' : 'messages'}`;
+  return found === 0 ? `${name}, ${said}` : `${name}, ${said}, ${COUNT.format(found)} found`;
 }
 
 export interface Tick {
