@@ -28,6 +28,8 @@ export interface Report {
   readonly title: string;
   /** Name and description, in order; the first one is the floor. */
   readonly contestants: Readonly<Record<string, string>>;
+  /** Of which contestant the targets are promised; chatkeep without. */
+  readonly promised?: string;
   readonly figures: readonly Figure[];
   readonly notes: readonly string[];
   /** What else was measured, for the part `scale`. */

@@ -21,5 +21,10 @@ export async function build(): Promise<void> {
   await symlink(`${root}drizzle`, `${built}/drizzle`);
 }
 
+/** Builds the product itself, the web client too, as `npm run build` does. */
+export async function buildProduct(): Promise<void> {
+  await promisify(execFile)('npm', ['run', '--silent', 'build'], { cwd: root });
+}
+
 /** Where a file of the bench was compiled to, such as `load/events`. */
 export const builtFile = (name: string): string => `${built}/bench/${name}.js`;

@@ -12,18 +12,22 @@ export interface Line {
   readonly name: string;
   readonly unit: string;
   readonly cells: Readonly<Record<string, Cell>>;
-  /** Whether chatkeep keeps what is promised; undefined where nothing is. */
+  /** Whether what is promised is kept; undefined where nothing is. */
   readonly met?: boolean;
   readonly target?: string;
 }
 
 /** Medians, and ratios to the floor of the same round. */
-export function linesOf({ contestants, figures }: Report): readonly Line[] {
+export function linesOf({ contestants, promised, figures }: Report): readonly Line[] {
   const [floor = ''] = Object.keys(contestants);
-  return figures.map((figure) => lineOf(figure, figure.values[floor] ?? []));
+  return figures.map((figure) => lineOf(figure, figure.values[floor] ?? [], promised));
 }
 
-function lineOf({ name, unit, values, target }: Figure, floors: readonly number[]): Line {
+function lineOf(
+  { name, unit, values, target }: Figure,
+  floors: readonly number[],
+  promised = 'chatkeep',
+): Line {
   const cells = Object.fromEntries(
     Object.entries(values).map(([contestant, rounds]): [string, Cell] => {
       const ratios = rounds.map((value, i) => value / (floors[i] ?? Number.NaN));
@@ -31,7 +35,7 @@ function lineOf({ name, unit, values, target }: Figure, floors: readonly number[
       return [contestant, { median: median(rounds), ratio: median(ratios), spread }];
     }),
   );
-  const ours = cells['chatkeep'];
+  const ours = cells[promised];
   if (!target || !ours) return { name, unit, cells };
   return 'ratio' in target
     ? { name, unit, cells, met: ours.ratio <= target.ratio, target: `≤ ${target.ratio} x` }
