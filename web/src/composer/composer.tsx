@@ -4,6 +4,7 @@ import { useMutation } from 'urql';
 import { useChat, useHistory } from '../chat.tsx';
 import { Announcer } from '../message/announcer.tsx';
 import { StopReply } from '../message/stop.ts';
+import { PersonalityEntry } from '../personality/entry.tsx';
 import { useDraft } from './draft.ts';
 import { goesOut } from './keys.ts';
 
@@ -67,6 +68,7 @@ export function Composer() {
           Send
         </button>
       </div>
+      <PersonalityEntry />
       <p id="composer-hint" className="only-read-aloud">
         Enter sends, Shift and Enter begin a new line; on a touch screen Enter begins a new line. A
         slash brings you here from anywhere.

@@ -1,6 +1,6 @@
 import './dialog.css';
 import { Dialog as Primitive } from 'radix-ui';
-import type { ReactNode } from 'react';
+import { type ReactNode, useState } from 'react';
 
 interface Props {
   readonly title: string;
@@ -12,11 +12,16 @@ interface Props {
 
 /** A dialog that is open as long as it is there. On a phone it comes from below. */
 export function Dialog({ title, description, children, onClose }: Props) {
+  // Whoever opens it renders it, without Radix' trigger: focus goes back there all the same.
+  const [opener] = useState(() => document.activeElement);
   return (
     <Primitive.Root open onOpenChange={(open) => open || onClose()}>
       <Primitive.Portal>
         <Primitive.Overlay className="dialog-ground" />
-        <Primitive.Content className="dialog">
+        <Primitive.Content
+          className="dialog"
+          onCloseAutoFocus={() => opener instanceof HTMLElement && opener.focus()}
+        >
           <header>
             <Primitive.Title>{title}</Primitive.Title>
             <Primitive.Close>Close</Primitive.Close>

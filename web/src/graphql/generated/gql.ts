@@ -24,6 +24,8 @@ type Documents = {
     "\n  query SentAlong($id: ID!) {\n    message(id: $id) {\n      id\n      personalityContext\n    }\n  }\n": typeof types.SentAlongDocument,
     "\n  mutation RetryReply($id: ID!) {\n    retryReply(id: $id) {\n      id\n      status\n      ...Exchange_ChatMessage\n    }\n  }\n": typeof types.RetryReplyDocument,
     "\n  mutation StopReply($id: ID!) {\n    stopReply(id: $id) {\n      id\n      status\n      ...Exchange_ChatMessage\n    }\n  }\n": typeof types.StopReplyDocument,
+    "\n  query Personality {\n    viewer {\n      id\n      personality\n    }\n  }\n": typeof types.PersonalityDocument,
+    "\n  mutation SetPersonality($personality: JSON) {\n    setPersonality(personality: $personality) {\n      id\n      personality\n    }\n  }\n": typeof types.SetPersonalityDocument,
     "\n  fragment Hit_SearchEdge on SearchEdge {\n    highlights {\n      field\n      start\n      end\n    }\n    node {\n      id\n      createdAt\n      message\n      response\n    }\n  }\n": typeof types.Hit_SearchEdgeFragmentDoc,
     "\n  query SearchPage($query: String!, $filter: ChatFilter, $first: Int, $after: String) {\n    searchChats(query: $query, filter: $filter, first: $first, after: $after) {\n      edges {\n        node {\n          id\n          createdAt\n        }\n        ...Hit_SearchEdge\n      }\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n    }\n  }\n": typeof types.SearchPageDocument,
     "\n  query SpineEnds {\n    newest: chatHistory(first: 1) {\n      nodes {\n        id\n        createdAt\n      }\n      pageInfo {\n        hasPreviousPage\n      }\n    }\n    oldest: chatHistory(last: 1) {\n      nodes {\n        id\n        createdAt\n      }\n    }\n  }\n": typeof types.SpineEndsDocument,
@@ -40,6 +42,8 @@ const documents: Documents = {
     "\n  query SentAlong($id: ID!) {\n    message(id: $id) {\n      id\n      personalityContext\n    }\n  }\n": types.SentAlongDocument,
     "\n  mutation RetryReply($id: ID!) {\n    retryReply(id: $id) {\n      id\n      status\n      ...Exchange_ChatMessage\n    }\n  }\n": types.RetryReplyDocument,
     "\n  mutation StopReply($id: ID!) {\n    stopReply(id: $id) {\n      id\n      status\n      ...Exchange_ChatMessage\n    }\n  }\n": types.StopReplyDocument,
+    "\n  query Personality {\n    viewer {\n      id\n      personality\n    }\n  }\n": types.PersonalityDocument,
+    "\n  mutation SetPersonality($personality: JSON) {\n    setPersonality(personality: $personality) {\n      id\n      personality\n    }\n  }\n": types.SetPersonalityDocument,
     "\n  fragment Hit_SearchEdge on SearchEdge {\n    highlights {\n      field\n      start\n      end\n    }\n    node {\n      id\n      createdAt\n      message\n      response\n    }\n  }\n": types.Hit_SearchEdgeFragmentDoc,
     "\n  query SearchPage($query: String!, $filter: ChatFilter, $first: Int, $after: String) {\n    searchChats(query: $query, filter: $filter, first: $first, after: $after) {\n      edges {\n        node {\n          id\n          createdAt\n        }\n        ...Hit_SearchEdge\n      }\n      pageInfo {\n        hasNextPage\n        endCursor\n      }\n    }\n  }\n": types.SearchPageDocument,
     "\n  query SpineEnds {\n    newest: chatHistory(first: 1) {\n      nodes {\n        id\n        createdAt\n      }\n      pageInfo {\n        hasPreviousPage\n      }\n    }\n    oldest: chatHistory(last: 1) {\n      nodes {\n        id\n        createdAt\n      }\n    }\n  }\n": types.SpineEndsDocument,
@@ -100,6 +104,14 @@ export function graphql(source: "\n  mutation RetryReply($id: ID!) {\n    retryR
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
 export function graphql(source: "\n  mutation StopReply($id: ID!) {\n    stopReply(id: $id) {\n      id\n      status\n      ...Exchange_ChatMessage\n    }\n  }\n"): (typeof documents)["\n  mutation StopReply($id: ID!) {\n    stopReply(id: $id) {\n      id\n      status\n      ...Exchange_ChatMessage\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  query Personality {\n    viewer {\n      id\n      personality\n    }\n  }\n"): (typeof documents)["\n  query Personality {\n    viewer {\n      id\n      personality\n    }\n  }\n"];
+/**
+ * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
+ */
+export function graphql(source: "\n  mutation SetPersonality($personality: JSON) {\n    setPersonality(personality: $personality) {\n      id\n      personality\n    }\n  }\n"): (typeof documents)["\n  mutation SetPersonality($personality: JSON) {\n    setPersonality(personality: $personality) {\n      id\n      personality\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
