@@ -30,7 +30,6 @@ interface Letter {
   readonly id: string;
   readonly message: string;
   readonly createdAt: string;
-  readonly personalityContext?: unknown;
   /** Why the server does not want it. */
   readonly refusal?: string;
   /** The server has it. */
@@ -81,12 +80,8 @@ export function createOutbox({ client, userId, connection }: Options) {
     // Read here: while this tab waited for its turn, another one may have sent it.
     const letter = closed ? undefined : next();
     if (!letter) return;
-    const { id, message, personalityContext } = letter;
-    const outcome = await deliver(client, {
-      id,
-      message,
-      ...(personalityContext !== undefined && { personalityContext }),
-    });
+    const { id, message } = letter;
+    const outcome = await deliver(client, { id, message });
     if (outcome.kind === 'later') {
       setback = outcome;
       tries += 1;
@@ -151,12 +146,11 @@ export function createOutbox({ client, userId, connection }: Options) {
       return () => listeners.delete(listener);
     },
     /** Keeps a message on this device, then sends it; it goes out whatever happens to the page. */
-    send(message: string, personalityContext?: object): void {
+    send(message: string): void {
       shelf.put({
         id: uuidv7(),
         message,
         createdAt: new Date().toISOString(),
-        ...(personalityContext && { personalityContext }),
       });
       hurry();
     },

@@ -62,7 +62,8 @@ function useEnds(): void {
 function useSetbacks(): void {
   const unsent = useOutbox();
   const last = unsent.at(-1);
-  const words = last && last.state !== 'sending' ? whyUnsent(last) : undefined;
+  const words =
+    last?.state === 'waiting' || last?.state === 'refused' ? whyUnsent(last) : undefined;
   useEffect(() => {
     if (words) announce(words);
   }, [words]);

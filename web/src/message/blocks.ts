@@ -1,5 +1,6 @@
 const FENCE = /^(`{3,}(?=[^`]*$)|~{3,})/;
-const ITEM = /^ {0,3}(?:[-*+]|\d{1,9}[.)])(?:[ \t]|$)/;
+/** A number alone at the end of the text may be about to become one. */
+const ITEM = /^ {0,3}(?:(?:[-*+]|\d{1,9}[.)])(?:\s|$)|\d{1,9}$)/;
 const ITEMS = /^(?:[ \t]*(?:[-*+]|\d{1,9}[.)])(?=[ \t]))*[ \t]*/;
 /** Definitions work wherever they stand, also before them. */
 const DEFINITION = /^ {0,3}(?:[-*+>][ \t]+)*\[[^\]]+\]:/m;
@@ -21,43 +22,49 @@ export function splitBlocks(text: string): string[] {
   if (DEFINITION.test(text)) return [text];
   const blocks: string[] = [];
   let block = '';
-  let isList = false;
+  /** Where the text of the last item begins in a block with a list; 0 without one. */
+  let indent = 0;
   let wasBlank = false;
   /** What has to come before a blank line may be a border again. */
   let inside: Inside | undefined;
   for (const line of text.split(/(?<=\n)/)) {
     const isBlank = line.trim() === '';
-    if (!isBlank && inside && isList && inside.indented && /^\S/.test(line)) inside = undefined;
-    if (!isBlank && !inside && wasBlank && isBorder(line, isList)) {
+    // Either the item ended, and what was open in it, or it never was in it: cut no more.
+    if (!isBlank && inside?.inItem && /^\S/.test(line)) inside = FOR_GOOD;
+    if (!isBlank && !inside && wasBlank && isBorder(line, indent)) {
       blocks.push(block);
       block = '';
+      indent = 0;
     }
-    if (block === '') isList = ITEM.test(line);
+    if (!inside) indent = ITEM.exec(line)?.[0].length ?? indent;
     block += line;
     wasBlank = isBlank;
-    if (inside) {
-      if (inside.end.test(line)) inside = undefined;
-    } else inside = opening(line, isList);
+    if (!inside) inside = opening(line, indent);
+    else if (inside.end.test(line)) inside = undefined;
   }
   return block === '' ? blocks : [...blocks, block];
 }
 
 interface Inside {
   readonly end: RegExp;
-  readonly indented: boolean;
+  /** Of a list, and not beside one. */
+  readonly inItem: boolean;
 }
+
+const FOR_GOOD: Inside = { end: /(?!)/, inItem: false };
 
 /** Whether a new block begins with a line behind a blank one. */
-function isBorder(line: string, isList: boolean): boolean {
-  return /^\S/.test(line) && !(isList && ITEM.test(line));
+function isBorder(line: string, indent: number): boolean {
+  return /^\S/.test(line) && !(indent > 0 && ITEM.test(line));
 }
 
-function opening(line: string, isList: boolean): Inside | undefined {
-  const lead = isList ? (ITEMS.exec(line)?.[0] ?? '') : (/^ {0,3}/.exec(line)?.[0] ?? '');
-  const fence = FENCE.exec(line.slice(lead.length).trimEnd())?.[1];
+function opening(line: string, indent: number): Inside | undefined {
+  const lead = (indent > 0 ? ITEMS : /^ {0,3}/).exec(line)?.[0].length ?? 0;
+  const fence = FENCE.exec(line.slice(lead).trimEnd())?.[1];
   if (fence) {
-    return { end: new RegExp(`^\\s*${fence[0]}{${fence.length},}\\s*$`), indented: lead !== '' };
+    const end = new RegExp(`^\\s*${fence[0]}{${fence.length},}\\s*$`);
+    return { end, inItem: indent > 0 && lead >= indent };
   }
   const [, end] = HTML.find(([start]) => start.test(line)) ?? [];
-  return end && !end.test(line) ? { end, indented: false } : undefined;
+  return end && !end.test(line) ? { end, inItem: false } : undefined;
 }

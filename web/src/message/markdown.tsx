@@ -25,7 +25,7 @@ export function Markdown({ text, isGrowing }: Props) {
         const isOpen = isGrowing && n === blocks.length - 1;
         // Blocks come to the end only, so that a number is a name.
         // biome-ignore lint/suspicious/noArrayIndexKey: see above
-        return <Block key={n} text={isOpen ? closeOpen(block) : block} />;
+        return <Block key={n} text={isOpen ? closeOpen(block) : block.trimEnd()} />;
       })}
     </div>
   );
