@@ -62,7 +62,24 @@ describe.runIf(browserAvailable)('A first visit', () => {
 
   it('makes two tabs that are opened at once one guest', async () => {
     const device = await openDevice(browser, server);
-    const tabs = await Promise.all([open(device), open(device)]);
+    // No answer before both are there.
+    let answer = () => {};
+    const areLoaded = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    let guests = 0;
+    await device.route('**/graphql', async (route) => {
+      if (route.request().postData()?.includes('signInAsGuest')) {
+        guests += 1;
+        await areLoaded;
+      }
+      await route.continue();
+    });
+    const tabs = await Promise.all([device.newPage(), device.newPage()]);
+    await Promise.all(tabs.map((tab) => tab.goto('/')));
+    answer();
+    await Promise.all(tabs.map((tab) => composer(tab).waitFor()));
+    expect(guests).toBe(1);
     const [one, other] = await Promise.all(tabs.map(keptBy));
     expect(one).toEqual(other);
     // Each of them speaks for that guest, and not only the one that was kept last.
@@ -97,11 +114,16 @@ describe.runIf(browserAvailable)('A first visit', () => {
     const link = await linkOf(laptop);
     expect(await axeFindings(laptop)).toEqual([]);
 
-    const phone = await openDevice(browser, server, { viewport: { width: 390, height: 800 } });
+    const phone = await openDevice(browser, server, {
+      viewport: { width: 320, height: 640 },
+      colorScheme: 'dark',
+    });
     const page = await open(phone, link);
     await page.getByText('begun on the laptop').waitFor();
     expect(page.url()).toBe(`${server.url}/`);
     expect(await keptBy(page)).toEqual(await keptBy(laptop));
+    expect(await linkOf(page)).toBe(link);
+    expect(await axeFindings(page)).toEqual([]);
   });
 
   it('asks before a link replaces a conversation in which something was written', async () => {

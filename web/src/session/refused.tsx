@@ -22,7 +22,7 @@ export function Refused() {
     <section className="refused" aria-label="Not let in">
       <p role="alert">
         {accounts.kind === 'guests'
-          ? 'The server does not accept this guest’s key any more. It may have been set up anew. The key stays kept in this browser.'
+          ? 'The server does not accept this guest’s key any more: it ran out, or the server was set up anew. The key stays kept in this browser.'
           : 'The server does not accept your sign-in.'}
       </p>
       <p role="status">
