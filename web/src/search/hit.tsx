@@ -59,5 +59,5 @@ function Passage({ parts }: { parts: readonly Part[] }) {
 /** Replies are Markdown, whose commonest marks say nothing in a passage. */
 const unformatted = ({ text, isMarked }: Part): Part => ({
   isMarked,
-  text: isMarked ? text : text.replace(/\*\*|`+|(?<=\n) *(?:#{1,6}|[-*>]) /g, ''),
+  text: isMarked ? text : text.replace(/\*\*|`+|(?<=\n) *(?:#{1,6}|[-*>]) (?:\[[ x]\] )?/gi, ''),
 });
