@@ -38,7 +38,7 @@ export function SearchDialog({ onClose }: { onClose(): void }) {
   const before = useRef<Element>(null);
   const goesToHit = useRef(false);
 
-  const isSettled = view.isCurrent && text === query;
+  const isSettled = view.isCurrent && view.query === text;
   const ids = view.hits.map(({ node }) => node.id);
   const activeId = pointedAt && ids.includes(pointedAt) ? pointedAt : ids[0];
 

@@ -30,6 +30,8 @@ export interface SearchRequest {
 
 /** What is known of the newest request. */
 export interface SearchView {
+  /** The request's. */
+  readonly query: string | undefined;
   /** Newest first. While isCurrent is false they are the request's before. */
   readonly hits: readonly SearchHit[];
   /** Whether the request has been answered, by hits or by a failure. */
@@ -43,6 +45,7 @@ export interface SearchView {
 const PAGE = 20;
 
 const NOTHING: SearchView = {
+  query: undefined,
   hits: [],
   isCurrent: false,
   isLoading: false,
@@ -128,7 +131,7 @@ export function createSearch(client: Client) {
       pages = [];
       request = next;
       if (next) {
-        show({ isCurrent: false, hasMore: false });
+        show({ query: next.query, isCurrent: false, hasMore: false });
         readNext();
       } else {
         show(NOTHING);
