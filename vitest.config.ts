@@ -4,7 +4,6 @@ export default defineConfig({
   // Vite takes graphql's ES modules where Node takes its CommonJS: two copies that refuse each other.
   resolve: { alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }] },
   test: {
-    include: ['test/**/*.test.ts'],
     globalSetup: 'test/kit/global-setup.ts',
     setupFiles: ['test/kit/no-noise.ts'],
     reporters: ['default', './test/kit/summary-reporter.ts'],
@@ -12,5 +11,16 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
+    // Browsers after all else: they leave no time to a Redis that has to answer within 150 ms.
+    projects: [
+      {
+        extends: true,
+        test: { name: 'server', include: ['test/*.test.ts'], sequence: { groupOrder: 0 } },
+      },
+      {
+        extends: true,
+        test: { name: 'web', include: ['test/web/*.test.ts'], sequence: { groupOrder: 1 } },
+      },
+    ],
   },
 });
