@@ -109,7 +109,7 @@ export function SearchDialog({ onClose }: { onClose(): void }) {
               aria-expanded={ids.length > 0}
               aria-controls="search-hits"
               aria-activedescendant={activeId && optionId(activeId)}
-              placeholder="Words, or “a phrase”"
+              placeholder="What was said …"
               autoComplete="off"
               autoCapitalize="none"
               enterKeyHint="go"
