@@ -10,6 +10,7 @@ export default defineConfig({
     // Real parts on two cores: limits are for what hangs, not for what is slow.
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 20_000, interval: 20 } },
     maxWorkers: 2,
     // Browsers after all else: they leave no time to a Redis that has to answer within 150 ms.
     projects: [
