@@ -1,4 +1,4 @@
-import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core';
+import type { Browser, BrowserContextOptions, Locator, Page, Route } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   axeFindings,
@@ -48,11 +48,9 @@ describe.runIf(browserAvailable)('the spine of a long conversation', () => {
     client: Client,
     options: BrowserContextOptions = {},
     prepare: (page: Page) => Promise<void> = async () => {},
+    mayComplain?: RegExp,
   ): Promise<Page> {
-    const device = await openDevice(browser, server, {
-      timezoneId: ZONE,
-      ...options,
-    });
+    const device = await openDevice(browser, server, { timezoneId: ZONE, ...options }, mayComplain);
     await signInDevice(device, client);
     const page = await device.newPage();
     await prepare(page);
@@ -212,6 +210,58 @@ describe.runIf(browserAvailable)('the spine of a long conversation', () => {
     await page.clock.fastForward('01:00');
     await says(page, /, 2 messages$/);
   });
+
+  it('comes even if something is said while the numbers are on their way', async () => {
+    const young = await signIn(server);
+    await seedMany(server.database.ownerUrl, young.userId, {
+      count: 20,
+      from: new Date(Date.now() - 5 * DAY_MS),
+      to: new Date(Date.now() - 2 * DAY_MS),
+    });
+    let hold: (route: Route) => void = () => {};
+    const held = new Promise<Route>((resolve) => {
+      hold = resolve;
+    });
+    const page = await open(young, {}, async (opened) => {
+      await opened.route('**/graphql', async (route) => {
+        if (route.request().postData()?.includes('moodTrend')) hold(route);
+        else await route.continue();
+      });
+    });
+    const trend = await held;
+    await send(young, 'Said in between');
+    await page.getByText('Said in between', { exact: true }).waitFor();
+    await trend.continue();
+    await timeline(page).waitFor();
+  });
+
+  it.each(['SpineEnds', 'SpineTrend'])(
+    'comes when one is back, if %s could not be read',
+    async (name) => {
+      const asked: string[] = [];
+      let isBack = false;
+      let cut = async () => {};
+      const prepare = async (opened: Page) => {
+        await opened.routeWebSocket('**/graphql', (socket) => {
+          socket.connectToServer();
+          cut = () => socket.close({ code: 4499 });
+        });
+        await opened.route('**/graphql', async (route) => {
+          if (!route.request().postData()?.includes(`query ${name}`)) return route.continue();
+          asked.push(name);
+          return isBack ? route.continue() : route.abort();
+        });
+      };
+      const page = await open(writer, {}, prepare, /ERR_FAILED/);
+      await page.getByText('Message number9999,').waitFor();
+      await expect.poll(() => asked.length, SOON).toBeGreaterThan(0);
+      isBack = true;
+      await cut();
+      await timeline(page).waitFor();
+      // One more if the first failed before the socket was there.
+    expect(asked.length).toBeLessThanOrEqual(3);
+    },
+  );
 
   it('stays away until there is something to find one’s way through', async () => {
     const newcomer = await signIn(server);

@@ -1,6 +1,7 @@
 import { addDays, differenceInCalendarDays, formatISO, parseISO, startOfMonth } from 'date-fns';
 import { useEffect, useRef, useState } from 'react';
 import { useClient, useQuery } from 'urql';
+import { useConnection } from '../chat.tsx';
 import { graphql } from '../graphql/generated/index.ts';
 import { type Stretches, stretchesOf, type Unit } from './stretches.ts';
 
@@ -44,37 +45,44 @@ const READ_AGAIN_AFTER = 60_000;
 /** How much was said when, over the whole life of the history; undefined until it is known. */
 export function useTrend(): Stretches | undefined {
   const client = useClient();
+  const connection = useConnection();
   const { oldest, newestId } = useEnds();
   const [stretches, setStretches] = useState<Stretches>();
-  const read = useRef({ oldest: '', at: 0 });
+  const read = useRef(NOTHING_READ);
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: what failed is read when one is back
   useEffect(() => {
-    if (!oldest) return setStretches(undefined);
-    let left = false;
-    const wait =
-      newestId && read.current.oldest === oldest
-        ? read.current.at + READ_AGAIN_AFTER - Date.now()
-        : 0;
+    if (!oldest) {
+      read.current = NOTHING_READ;
+      setStretches(undefined);
+      return;
+    }
+    const isSameLife = read.current.oldest === oldest;
+    if (isSameLife && read.current.newestId === newestId) return;
+    const wait = isSameLife ? read.current.at + READ_AGAIN_AFTER - Date.now() : 0;
     const timer = setTimeout(async () => {
-      read.current = { oldest, at: Date.now() };
+      const mine = { oldest, newestId, at: Date.now() };
+      read.current = mine;
       const { unit, ...range } = rangeSince(oldest);
       const { data } = await client
         .query(SpineTrend, { ...range, bucket: unit }, { requestPolicy: 'network-only' })
         .toPromise();
-      if (data && !left) setStretches(stretchesOf(data.moodTrend, unit));
+      if (mine !== read.current) return;
+      if (data) setStretches(stretchesOf(data.moodTrend, unit));
+      else read.current = NOTHING_READ;
     }, wait);
-    return () => {
-      left = true;
-      clearTimeout(timer);
-    };
-  }, [client, oldest, newestId]);
+    return () => clearTimeout(timer);
+  }, [client, oldest, newestId, connection]);
 
   return stretches;
 }
 
+const NOTHING_READ: { oldest?: string; newestId?: string | undefined; at: number } = { at: 0 };
+
 /** The oldest exchange's time, and the newest one's id. The cache keeps the newest up to date. */
 function useEnds(): { oldest: string | undefined; newestId: string | undefined } {
-  const [{ data }, readAgain] = useQuery({ query: SpineEnds });
+  const connection = useConnection();
+  const [{ data, error }, readAgain] = useQuery({ query: SpineEnds });
   const oldest = data?.oldest.nodes[0]?.createdAt;
   const newestId = data?.newest.nodes[0]?.id;
   // The first exchange of all has come, or the one at an end was deleted.
@@ -82,6 +90,10 @@ function useEnds(): { oldest: string | undefined; newestId: string | undefined }
   useEffect(() => {
     if (isHalf) readAgain({ requestPolicy: 'network-only' });
   }, [isHalf, readAgain]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once for each time that one is back
+  useEffect(() => {
+    if (error && connection === 'connected') readAgain({ requestPolicy: 'network-only' });
+  }, [connection]);
   return { oldest, newestId };
 }
 
