@@ -175,6 +175,15 @@ describe.runIf(browserAvailable)('the spine of a long conversation', () => {
     expect(await axeFindings(page)).toEqual([]);
   });
 
+  it('stands beside the text on a narrow screen, and not on it', async () => {
+    const page = await open(writer, { viewport: { width: 780, height: 700 } });
+    const edge = (await timeline(page).boundingBox())?.x;
+    for (const name of ['Reply to 9999.', 'Message number9999,']) {
+      const { x, width } = (await page.getByText(name).boundingBox()) ?? expect.fail(name);
+      expect(x + width).toBeLessThanOrEqual(edge ?? 0);
+    }
+  });
+
   it('shows days while the conversation is young', async () => {
     const young = await signIn(server);
     await seedMany(server.database.ownerUrl, young.userId, {
@@ -259,7 +268,7 @@ describe.runIf(browserAvailable)('the spine of a long conversation', () => {
       await cut();
       await timeline(page).waitFor();
       // One more if the first failed before the socket was there.
-    expect(asked.length).toBeLessThanOrEqual(3);
+      expect(asked.length).toBeLessThanOrEqual(3);
     },
   );
 
