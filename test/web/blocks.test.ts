@@ -2,15 +2,15 @@ import fc from 'fast-check';
 import { createElement } from 'react';
 import { renderToStaticMarkup } from 'react-dom/server';
 import ReactMarkdown from 'react-markdown';
-import remarkGfm from 'remark-gfm';
 import { describe, expect, it } from 'vitest';
 import { splitBlocks } from '../../web/src/message/blocks.ts';
+import { gfm } from '../../web/src/message/gfm.ts';
 import { closeOpen } from '../../web/src/message/unfinished.ts';
 
 /** Blank lines at the end of code that is not closed come and go with what stands behind it. */
 const render = (text: string): string =>
   renderToStaticMarkup(
-    createElement(ReactMarkdown, { remarkPlugins: [remarkGfm] }, text.trimEnd()),
+    createElement(ReactMarkdown, { remarkPlugins: [gfm] }, text.trimEnd()),
   ).replaceAll(/\n+<\/code>/g, '</code>');
 
 /** Between two blocks there is a line break or none, which nobody sees. */

@@ -1,8 +1,9 @@
 import './markdown.css';
 import { type FunctionComponent, memo, type ReactNode, useMemo } from 'react';
 import ReactMarkdown, { type Components } from 'react-markdown';
-import remarkGfm from 'remark-gfm';
+
 import { splitBlocks } from './blocks.ts';
+import { gfm } from './gfm.ts';
 import { CodeBlock } from './code-block.tsx';
 import { imagesAsLinks, withoutIds } from './plugins.ts';
 import { closeOpen } from './unfinished.ts';
@@ -34,7 +35,7 @@ export function Markdown({ text, isGrowing }: Props) {
 const Block = memo(function Block({ text }: { text: string }) {
   return (
     <ReactMarkdown
-      remarkPlugins={[remarkGfm, imagesAsLinks]}
+      remarkPlugins={[gfm, imagesAsLinks]}
       rehypePlugins={[withoutIds]}
       components={COMPONENTS}
       urlTransform={safeUrl}
