@@ -2,7 +2,7 @@ import type { Client, CombinedError } from 'urql';
 import { graphql } from '../graphql/generated/index.ts';
 import type { SendMessageInput } from '../graphql/generated/graphql.ts';
 
-// The id alone: an answer that is late would put the message back to where it was before its reply. What
+// The id alone, as in all changes: an answer that is late would put the message back to where it was before its reply. What
 // became of it is told by chatEvents.
 const SendMessage = graphql(/* GraphQL */ `
   mutation SendMessage($input: SendMessageInput!) {

@@ -11,8 +11,6 @@ const RetryReply = graphql(/* GraphQL */ `
   mutation RetryReply($id: ID!) {
     retryReply(id: $id) {
       id
-      status
-      ...Exchange_ChatMessage
     }
   }
 `);

@@ -5,8 +5,6 @@ export const StopReply = graphql(/* GraphQL */ `
   mutation StopReply($id: ID!) {
     stopReply(id: $id) {
       id
-      status
-      ...Exchange_ChatMessage
     }
   }
 `);

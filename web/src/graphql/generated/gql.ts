@@ -22,8 +22,8 @@ type Documents = {
     "\n  mutation DeleteMessage($id: ID!) {\n    deleteMessage(id: $id)\n  }\n": typeof types.DeleteMessageDocument,
     "\n  fragment Exchange_ChatMessage on ChatMessage {\n    id\n    message\n    response\n    status\n    failure\n    hasPersonalityContext\n    mood\n    moodScore\n    createdAt\n  }\n": typeof types.Exchange_ChatMessageFragmentDoc,
     "\n  query SentAlong($id: ID!) {\n    message(id: $id) {\n      id\n      personalityContext\n    }\n  }\n": typeof types.SentAlongDocument,
-    "\n  mutation RetryReply($id: ID!) {\n    retryReply(id: $id) {\n      id\n      status\n      ...Exchange_ChatMessage\n    }\n  }\n": typeof types.RetryReplyDocument,
-    "\n  mutation StopReply($id: ID!) {\n    stopReply(id: $id) {\n      id\n      status\n      ...Exchange_ChatMessage\n    }\n  }\n": typeof types.StopReplyDocument,
+    "\n  mutation RetryReply($id: ID!) {\n    retryReply(id: $id) {\n      id\n    }\n  }\n": typeof types.RetryReplyDocument,
+    "\n  mutation StopReply($id: ID!) {\n    stopReply(id: $id) {\n      id\n    }\n  }\n": typeof types.StopReplyDocument,
     "\n  query Personality {\n    viewer {\n      id\n      personality\n    }\n  }\n": typeof types.PersonalityDocument,
     "\n  mutation SetPersonality($personality: JSON) {\n    setPersonality(personality: $personality) {\n      id\n      personality\n    }\n  }\n": typeof types.SetPersonalityDocument,
     "\n  fragment Hit_SearchEdge on SearchEdge {\n    highlights {\n      field\n      start\n      end\n    }\n    node {\n      id\n      createdAt\n      message\n      response\n    }\n  }\n": typeof types.Hit_SearchEdgeFragmentDoc,
@@ -40,8 +40,8 @@ const documents: Documents = {
     "\n  mutation DeleteMessage($id: ID!) {\n    deleteMessage(id: $id)\n  }\n": types.DeleteMessageDocument,
     "\n  fragment Exchange_ChatMessage on ChatMessage {\n    id\n    message\n    response\n    status\n    failure\n    hasPersonalityContext\n    mood\n    moodScore\n    createdAt\n  }\n": types.Exchange_ChatMessageFragmentDoc,
     "\n  query SentAlong($id: ID!) {\n    message(id: $id) {\n      id\n      personalityContext\n    }\n  }\n": types.SentAlongDocument,
-    "\n  mutation RetryReply($id: ID!) {\n    retryReply(id: $id) {\n      id\n      status\n      ...Exchange_ChatMessage\n    }\n  }\n": types.RetryReplyDocument,
-    "\n  mutation StopReply($id: ID!) {\n    stopReply(id: $id) {\n      id\n      status\n      ...Exchange_ChatMessage\n    }\n  }\n": types.StopReplyDocument,
+    "\n  mutation RetryReply($id: ID!) {\n    retryReply(id: $id) {\n      id\n    }\n  }\n": types.RetryReplyDocument,
+    "\n  mutation StopReply($id: ID!) {\n    stopReply(id: $id) {\n      id\n    }\n  }\n": types.StopReplyDocument,
     "\n  query Personality {\n    viewer {\n      id\n      personality\n    }\n  }\n": types.PersonalityDocument,
     "\n  mutation SetPersonality($personality: JSON) {\n    setPersonality(personality: $personality) {\n      id\n      personality\n    }\n  }\n": types.SetPersonalityDocument,
     "\n  fragment Hit_SearchEdge on SearchEdge {\n    highlights {\n      field\n      start\n      end\n    }\n    node {\n      id\n      createdAt\n      message\n      response\n    }\n  }\n": types.Hit_SearchEdgeFragmentDoc,
@@ -99,11 +99,11 @@ export function graphql(source: "\n  query SentAlong($id: ID!) {\n    message(id
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
-export function graphql(source: "\n  mutation RetryReply($id: ID!) {\n    retryReply(id: $id) {\n      id\n      status\n      ...Exchange_ChatMessage\n    }\n  }\n"): (typeof documents)["\n  mutation RetryReply($id: ID!) {\n    retryReply(id: $id) {\n      id\n      status\n      ...Exchange_ChatMessage\n    }\n  }\n"];
+export function graphql(source: "\n  mutation RetryReply($id: ID!) {\n    retryReply(id: $id) {\n      id\n    }\n  }\n"): (typeof documents)["\n  mutation RetryReply($id: ID!) {\n    retryReply(id: $id) {\n      id\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
-export function graphql(source: "\n  mutation StopReply($id: ID!) {\n    stopReply(id: $id) {\n      id\n      status\n      ...Exchange_ChatMessage\n    }\n  }\n"): (typeof documents)["\n  mutation StopReply($id: ID!) {\n    stopReply(id: $id) {\n      id\n      status\n      ...Exchange_ChatMessage\n    }\n  }\n"];
+export function graphql(source: "\n  mutation StopReply($id: ID!) {\n    stopReply(id: $id) {\n      id\n    }\n  }\n"): (typeof documents)["\n  mutation StopReply($id: ID!) {\n    stopReply(id: $id) {\n      id\n    }\n  }\n"];
 /**
  * The graphql function is used to parse GraphQL queries into a document that can be used by GraphQL clients.
  */
