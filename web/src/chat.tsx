@@ -34,6 +34,18 @@ export function useHistory(): HistoryView {
   return useSyncExternalStore(history.subscribe, () => history.view);
 }
 
+/** Whether the conversation has come up: what is not needed to read it waits until then. */
+export function useCanBeRead(): boolean {
+  const { history } = useChat();
+  const [can, setCan] = useState(false);
+  useEffect(() => {
+    const look = () => setCan((is) => is || !history.view.loading);
+    look();
+    return history.subscribe(look);
+  }, [history]);
+  return can;
+}
+
 export function useConnection(): Connection {
   const { connection } = useChat().graphql;
   return useSyncExternalStore(connection.subscribe, connection.get);

@@ -1,5 +1,6 @@
 import './shortcut.css';
 import { lazy, Suspense, useCallback, useEffect, useRef } from 'react';
+import { useCanBeRead } from '../chat.tsx';
 import { go, type Place, usePlace, withQuery } from '../location.ts';
 import { markHits } from './hits.ts';
 
@@ -29,6 +30,7 @@ type KeyPress = Pick<KeyboardEvent, 'ctrlKey' | 'metaKey' | 'altKey' | 'shiftKey
 /** The way into the search: a button, Ctrl or Cmd K, and `?q=` in the URL. */
 export function Search() {
   const place = usePlace();
+  const canBeRead = useCanBeRead();
   const isOpen = place.query !== undefined;
   const last = useRef<Place>(undefined);
 
@@ -58,11 +60,12 @@ export function Search() {
   }, [isOpen, open]);
 
   useEffect(() => {
+    if (!canBeRead) return;
     // Safari has no idle callbacks.
     if (!window.requestIdleCallback) return prepare();
     const idle = window.requestIdleCallback(prepare);
     return () => window.cancelIdleCallback(idle);
-  }, []);
+  }, [canBeRead]);
 
   useEffect(() => () => markHits([]), []);
 

@@ -1,5 +1,5 @@
-import { lazy, Suspense, useEffect, useState } from 'react';
-import { useChat } from '../chat.tsx';
+import { lazy, Suspense } from 'react';
+import { useCanBeRead } from '../chat.tsx';
 
 const Timeline = lazy(() =>
   import('./timeline.tsx').then(({ Timeline }) => ({ default: Timeline })),
@@ -7,14 +7,7 @@ const Timeline = lazy(() =>
 
 /** The years at the edge of the page. Comes once the conversation is there to be read. */
 export function Spine() {
-  const { history } = useChat();
-  const [isDue, setDue] = useState(false);
-  useEffect(() => {
-    const look = () => setDue((is) => is || !history.view.loading);
-    look();
-    return history.subscribe(look);
-  }, [history]);
-  if (!isDue) return null;
+  if (!useCanBeRead()) return null;
   return (
     <Suspense fallback={null}>
       <Timeline />
