@@ -68,8 +68,8 @@ function cellText(cell: Cell | undefined, isFloor: boolean): string {
   if (!cell) return '';
   const value = short(cell.median);
   if (isFloor) return value;
-  // Beside nothing, everything is too much.
-  if (cell.ratio > MOST_TOLD) return value;
+  // Beside nothing, everything is too much, and nothing is no number.
+  if (!(cell.ratio <= MOST_TOLD)) return value;
   const [least, most] = cell.spread;
   return `${value} (${cell.ratio.toFixed(2)} x; ${least.toFixed(2)} to ${most.toFixed(2)})`;
 }
