@@ -97,6 +97,7 @@ export async function web(bench: Bench): Promise<Report> {
     notes: [
       `Headless Chromium draws 60 frames a second, in software. Scrolled at ${SPEED} px a second; late is a frame that comes more than ${LATE_MS.toFixed(0)} ms after the one before it.`,
       `Painted: ${FIRST} exchanges are there, and the frame that shows them has been drawn; from the beginning of navigation. First visit: nothing is cached. Later visit: the cache is warm, and the service worker there.`,
+      'One types as soon as one has scrolled: the last page of the history still comes in meanwhile, and is the longest task.',
       'Browser, server and PostgreSQL share the machine.',
     ],
   };
