@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import type { Logger } from './log.ts';
 
@@ -253,6 +254,9 @@ function firstConnection(client: RedisClient): Promise<void> {
  */
 async function connectMasters(client: RedisClient): Promise<void> {
   if (client instanceof Redis) return;
-  const waiting = client.nodes('master').filter(({ status }) => status === 'wait');
-  await Promise.all(waiting.map((node) => node.connect()));
+  const connected = async (node: Redis) => {
+    if (node.status === 'wait') await node.connect();
+    else if (node.status !== 'ready') await once(node, 'ready');
+  };
+  await Promise.all(client.nodes('master').map(connected));
 }

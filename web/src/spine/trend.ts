@@ -1,4 +1,11 @@
-import { addDays, differenceInCalendarDays, formatISO, parseISO, startOfMonth } from 'date-fns';
+import {
+  addDays,
+  differenceInCalendarDays,
+  formatISO,
+  max,
+  parseISO,
+  startOfMonth,
+} from 'date-fns';
 import { useEffect, useRef, useState } from 'react';
 import { useClient, useQuery } from 'urql';
 import { useConnection } from '../chat.tsx';
@@ -98,8 +105,9 @@ function useEnds(): { oldest: string | undefined; newestId: string | undefined }
 }
 
 function rangeSince(oldest: string): { from: string; to: string; unit: Unit; timeZone: string } {
-  const now = new Date();
   const first = parseISO(oldest);
+  // A device's clock may be behind the server's.
+  const now = max([new Date(), first]);
   const unit = differenceInCalendarDays(now, first) < MOST_DAYS ? 'DAY' : 'MONTH';
   const day = (date: Date) => formatISO(date, { representation: 'date' });
   return {
