@@ -26,15 +26,20 @@ export function History() {
   const items = useMemo(() => itemsOf(view, unsent), [view, unsent]);
   const scroller = useRef<HTMLElement>(null);
   const [readsEnd, setReadsEnd] = useState(true);
+  const [isUnderHeading, setUnderHeading] = useState(false);
   const { litId, missing } = useJump(messageId);
 
   function look(): void {
     const list = scroller.current;
     if (!list) return;
     setReadsEnd(isAtEnd(list));
-    const edge = list.getBoundingClientRect().top + HEADING;
-    const top = [...entriesOf(list)].find((entry) => entry.getBoundingClientRect().bottom > edge);
+    const edge = list.getBoundingClientRect().top;
+    const top = [...entriesOf(list)].find(
+      (entry) => entry.getBoundingClientRect().bottom > edge + HEADING,
+    );
     placeInTime.set(top?.dataset['createdAt']);
+    const heading = top?.querySelector('.day')?.getBoundingClientRect();
+    setUnderHeading(heading !== undefined && heading.top >= edge);
     grow(list, chat);
   }
 
@@ -51,7 +56,7 @@ export function History() {
 
   return (
     <div className="history">
-      <StickyDay />
+      {!isUnderHeading && <StickyDay />}
       {missing && (
         <p className="history-note" role="status">
           That message is not here any more.
