@@ -100,6 +100,28 @@ describe.skipIf(!browserAvailable)('the history in a browser', () => {
     expect(last).toBeLessThan(COUNT - 150);
   });
 
+  it('I scroll back through all 10,000 to where it began, and every one of them was there', {
+    timeout: 180_000,
+  }, async () => {
+    const { page } = await longLife();
+    await page.goto('/');
+    await exchange(page, COUNT - 1).waitFor();
+    const seen = await page.evaluate(async () => {
+      const list = document.querySelector('.history-list') as HTMLElement;
+      const numbers = new Set<string>();
+      for (let began = false; !began; ) {
+        began = list.querySelector('.history-began') !== null;
+        for (const entry of list.querySelectorAll('[data-created-at]')) {
+          numbers.add(/number(\d+)/.exec(entry.textContent ?? '')?.[1] ?? '');
+        }
+        list.scrollTop = 0;
+        await new Promise(requestAnimationFrame);
+      }
+      return numbers.size;
+    });
+    expect(seen).toBe(COUNT);
+  });
+
   it('I open a message by its own link, with what was said around it, and go on from there both ways', async () => {
     const { person, page } = await longLife();
     await page.goto(`/m/${await idOf(person, 4_000)}`);
