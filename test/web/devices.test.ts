@@ -121,7 +121,7 @@ describe.skipIf(!browserAvailable)('devices of one person', () => {
 
   it('can be used by the keyboard alone', async () => {
     const page = await openPage(await signIn(server));
-    await page.getByRole('heading', { level: 1 }).waitFor();
+    await page.getByRole('heading', { name: 'A conversation to keep' }).waitFor();
     await page.keyboard.press('/');
     await page.keyboard.type('Without a mouse');
     await page.keyboard.press('Enter');

@@ -73,7 +73,7 @@ export function Beginning() {
   const { outbox } = useChat();
   return (
     <section className="history history-empty" aria-label="Conversation">
-      <h1>A conversation to keep</h1>
+      <h2>A conversation to keep</h2>
       <p>
         What you write here is kept for life: found again by any word of it, on every device of
         yours, and read by nobody else.
