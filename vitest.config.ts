@@ -6,13 +6,14 @@ export default defineConfig({
   test: {
     globalSetup: 'test/kit/global-setup.ts',
     setupFiles: ['test/kit/no-noise.ts'],
-    reporters: ['default', './test/kit/summary-reporter.ts'],
+    reporters: ['default', './test/kit/promises-reporter.ts', './test/kit/summary-reporter.ts'],
     // Real parts on two cores: limits are for what hangs, not for what is slow.
     testTimeout: 60_000,
     hookTimeout: 60_000,
     expect: { poll: { timeout: 20_000, interval: 20 } },
     maxWorkers: 2,
-    // Browsers after all else: they leave no time to a Redis that has to answer within 150 ms.
+    // Browsers after all else: they leave no time to a Redis that has to answer within 150 ms. What breaks
+    // parts has the machine for itself.
     projects: [
       {
         extends: true,
@@ -20,7 +21,16 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: 'web', include: ['test/web/*.test.ts'], sequence: { groupOrder: 1 } },
+        test: {
+          name: 'faults',
+          include: ['test/faults/*.test.ts'],
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: { name: 'web', include: ['test/web/*.test.ts'], sequence: { groupOrder: 2 } },
       },
     ],
   },

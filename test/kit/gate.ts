@@ -3,75 +3,152 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 export interface Gate {
   /** The URL that leads through it. */
   readonly url: string;
-  /** How many were ever opened. */
+  readonly port: number;
+  /** How many connections were ever opened. */
   readonly connections: number;
+  /** Cuts all connections; new ones are let through. */
+  cut(): void;
   /** Cuts all connections, and each new one at once. */
   shut(): void;
+  /** Ends what any of the others began; what was kept back goes out. A black hole's connections are lost. */
   open(): void;
+  /** From now on each piece comes so many milliseconds late, either way. */
+  delay(ms: number): void;
+  /**
+   * As a firewall that forgot its connections: all stay open, new ones too, and nothing comes through
+   * (with `marked`: through those whose client said what the gate's mark matches).
+   */
+  blackHole(which?: 'all' | 'marked'): void;
+  /** Ends the server's side of each connection; what the client says still gets there. */
+  halfClose(): void;
   /** Keeps back what the server answers, until `open`; resolves once a transaction's end is kept back. */
   hold(): Promise<void>;
   close(): void;
 }
 
-/** A TCP proxy in front of the server of a URL. */
-export async function startGate(targetUrl: string): Promise<Gate> {
-  const target = new URL(targetUrl);
-  const sockets = new Set<Socket>();
+interface GateOptions {
+  /** What clients say on connections that `blackHole('marked')` is about. */
+  readonly mark?: RegExp;
+}
+
+interface Link {
+  readonly inside: Socket;
+  readonly outside: Socket;
+  marked: boolean;
+  swallowed: boolean;
+}
+
+/** A TCP proxy in front of the server of a URL, which it looks up anew for each connection. */
+export async function startGate(
+  target: string | (() => string),
+  { mark }: GateOptions = {},
+): Promise<Gate> {
+  const targetUrl = () => new URL(typeof target === 'string' ? target : target());
+  const links = new Set<Link>();
   const held: (() => void)[] = [];
-  let holding = false;
+  let state: 'open' | 'shut' | 'black hole' | 'holding' = 'open';
+  let delayMs = 0;
   let committed = () => {};
-  let isOpen = true;
   let connections = 0;
-  const server = createServer((inside) => {
+
+  const server = createServer({ allowHalfOpen: true }, (inside) => {
     connections += 1;
-    if (!isOpen) {
+    inside.on('error', () => {});
+    if (state === 'shut') {
       inside.destroy();
       return;
     }
-    const outside = connect(Number(target.port), target.hostname);
-    inside.pipe(outside);
-    outside.on('data', (chunk: Buffer) => {
-      if (holding) held.push(() => inside.write(chunk));
-      else inside.write(chunk);
-      if (holding && chunk.includes('COMMIT')) committed();
+    const { port, hostname } = targetUrl();
+    const outside = connect({ port: Number(port), host: hostname, allowHalfOpen: true });
+    outside.on('error', () => {});
+    const link = { inside, outside, marked: false, swallowed: state === 'black hole' };
+    links.add(link);
+    pass(link, inside, outside, (chunk) => {
+      if (mark?.test(chunk.toString('latin1'))) link.marked = true;
+    });
+    pass(link, outside, inside, (chunk) => {
+      if (state === 'holding' && chunk.includes('COMMIT')) committed();
     });
     for (const [one, other] of [
       [inside, outside],
       [outside, inside],
     ] as const) {
-      sockets.add(one);
-      one.on('error', () => {});
       one.on('close', () => {
-        sockets.delete(one);
-        other.destroy();
+        if (!link.swallowed) other.destroy();
+        if (other.destroyed) links.delete(link);
       });
     }
   });
+
+  function pass(link: Link, from: Socket, to: Socket, see: (chunk: Buffer) => void): void {
+    from.on('data', (chunk: Buffer) => {
+      if (link.swallowed) return;
+      see(chunk);
+      const write = () => {
+        if (to.destroyed || to.write(chunk)) return;
+        from.pause();
+        to.once('drain', () => from.resume());
+      };
+      if (state === 'holding' && from === link.outside) held.push(write);
+      else if (delayMs > 0) setTimeout(write, delayMs);
+      else write();
+    });
+    from.on('end', () => {
+      if (!link.swallowed) setTimeout(() => to.end(), delayMs);
+    });
+  }
+
+  function cut(): void {
+    for (const { inside, outside } of links) {
+      inside.destroy();
+      outside.destroy();
+    }
+  }
+
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
-  const shut = () => {
-    isOpen = false;
-    for (const socket of sockets) socket.destroy();
-  };
   return {
-    url: Object.assign(new URL(targetUrl), { port: String(port) }).href,
+    get url() {
+      return Object.assign(targetUrl(), { hostname: '127.0.0.1', port: String(port) }).href;
+    },
+    port,
     get connections() {
       return connections;
     },
-    shut,
+    cut,
+    shut() {
+      state = 'shut';
+      cut();
+    },
     open() {
-      isOpen = true;
-      holding = false;
+      state = 'open';
+      delayMs = 0;
       for (const write of held.splice(0)) write();
+      for (const { inside, outside, swallowed } of links) {
+        if (!swallowed) continue;
+        inside.destroy();
+        outside.destroy();
+      }
+    },
+    delay(ms) {
+      delayMs = ms;
+    },
+    blackHole(which = 'all') {
+      if (which === 'all') state = 'black hole';
+      for (const link of links) if (which === 'all' || link.marked) link.swallowed = true;
+    },
+    halfClose() {
+      for (const { inside } of links) inside.end();
     },
     hold() {
-      holding = true;
+      state = 'holding';
       return new Promise<void>((resolve) => {
         committed = resolve;
       });
     },
     close() {
-      shut();
+      state = 'shut';
+      cut();
       server.close();
     },
   };

@@ -15,8 +15,18 @@ export interface ServerProcess {
   serving(): Promise<{ url: string; wsUrl: string }>;
 }
 
-/** The server as a process of its own, with no environment but what is given. */
+/** The server as a process of its own for one test, with no environment but what is given. */
 export function spawnServer(env: Readonly<Record<string, string>>): ServerProcess {
+  const server = runServer(env);
+  onTestFinished(async () => {
+    server.child.kill('SIGTERM');
+    await server.exited;
+  });
+  return server;
+}
+
+/** The same for whoever ends it. */
+export function runServer(env: Readonly<Record<string, string>>): ServerProcess {
   const child = spawn(process.execPath, ['--import', 'tsx', main], {
     env: { PATH: process.env['PATH'] ?? '', PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -31,10 +41,6 @@ export function spawnServer(env: Readonly<Record<string, string>>): ServerProces
   }
   const exited = once(child, 'close').then(([code]) => code as number | null);
   exited.then(() => wake());
-  onTestFinished(async () => {
-    child.kill('SIGTERM');
-    await exited;
-  });
   return {
     child,
     output: () => output,

@@ -2,11 +2,13 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, Redis } from 'ioredis';
+import { freePort } from './ports.ts';
+import { type Gate, startGate } from './gate.ts';
 
 const binary = ['redis-server', 'valkey-server'].find(
   (name) => spawnSync(name, ['--version']).status === 0,
@@ -117,6 +119,8 @@ export interface SetupOptions {
   readonly proxied?: boolean;
 }
 
+const SUBSCRIBES = /\bs?subscribe\b/i;
+
 /** For `describe.each`: what holds on one Redis has to hold on a Cluster, whatever of it is hurt. */
 export const redisForms = [
   { form: 'one Redis', start: startOneRedis, parts: ['it'] },
@@ -147,19 +151,19 @@ export async function hurt({ nodes }: RedisSetup, part: string, how: 'frozen' | 
 
 async function startOneRedis({ flags = [], proxied = false }: SetupOptions = {}) {
   const node = await startRedis(...flags);
-  const proxy = proxied ? await startProxy(() => node.port) : undefined;
+  const gate = proxied ? await startGate(node.url, { mark: SUBSCRIBES }) : undefined;
   const setup: RedisSetup = {
-    url: proxy ? `redis://127.0.0.1:${proxy.port}` : node.url,
+    url: gate?.url ?? node.url,
     nodes: [node],
     nodeOf: () => node,
     userOn: () => randomUUID(),
     channels: async () => ((await node.client.pubsub('CHANNELS')) as string[]).sort(),
     keys: async (pattern) => (await node.client.keys(pattern)).sort(),
-    silenceSubscribers: () => proxy?.silenceSubscribers(),
+    silenceSubscribers: () => gate?.blackHole('marked'),
     heal: node.heal,
     async stop() {
       await node.stop();
-      proxy?.close();
+      gate?.close();
     },
   };
   return setup;
@@ -178,7 +182,7 @@ export async function startRedisCluster(options: SetupOptions = {}): Promise<Red
   const { flags = [], proxied = false } = options;
   const nodes: RedisServer[] = [];
   const replicas: RedisServer[] = [];
-  const proxies: Proxy[] = [];
+  const gates: Gate[] = [];
 
   /** Lets a node join that has no slots yet. */
   async function add(to: RedisServer[]): Promise<RedisServer> {
@@ -186,9 +190,9 @@ export async function startRedisCluster(options: SetupOptions = {}): Promise<Red
     const own = ['--cluster-enabled', 'yes', '--cluster-node-timeout', NODE_TIMEOUT_MS];
     own.push('--cluster-port', `${busPort}`);
     if (proxied) {
-      const proxy = await startProxy(() => node.port);
-      proxies.push(proxy);
-      own.push('--cluster-announce-port', `${proxy.port}`);
+      const gate = await startGate(() => node.url, { mark: SUBSCRIBES });
+      gates.push(gate);
+      own.push('--cluster-announce-port', `${gate.port}`);
     }
     const node: RedisServer = await startRedis(...own, ...flags);
     to.push(node);
@@ -215,7 +219,7 @@ export async function startRedisCluster(options: SetupOptions = {}): Promise<Red
 
   await settled();
   return {
-    url: (proxied ? proxies : nodes).map(({ port }) => `redis://127.0.0.1:${port}`).join(),
+    url: (proxied ? gates : nodes).map(({ url }) => url).join(),
     nodes,
     nodeOf: (userId) => ownerOf(nodes, userId),
     userOn(node) {
@@ -227,7 +231,7 @@ export async function startRedisCluster(options: SetupOptions = {}): Promise<Red
     channels: () => ofAll((client) => client.call('PUBSUB', 'SHARDCHANNELS')),
     keys: (pattern) => ofAll((client) => client.keys(pattern)),
     silenceSubscribers() {
-      for (const proxy of proxies) proxy.silenceSubscribers();
+      for (const gate of gates) gate.blackHole('marked');
     },
     async heal() {
       await Promise.all(nodes.map((node) => node.heal()));
@@ -256,60 +260,7 @@ export async function startRedisCluster(options: SetupOptions = {}): Promise<Red
     },
     async stop() {
       for (const node of [...nodes, ...replicas]) await node.stop();
-      for (const proxy of proxies) proxy.close();
+      for (const gate of gates) gate.close();
     },
   };
-}
-
-interface Proxy {
-  readonly port: number;
-  silenceSubscribers(): void;
-  close(): void;
-}
-
-/** As a firewall that forgot a connection: both ends stay open, and nothing reaches the other one. */
-async function startProxy(target: () => number): Promise<Proxy> {
-  const sockets = new Set<Socket>();
-  const subscribers = new Set<Socket>();
-  const server = createServer((inside) => {
-    const outside = connect(target(), '127.0.0.1');
-    inside.on('data', (chunk) => {
-      if (/\bs?subscribe\b/i.test(chunk.toString('latin1'))) subscribers.add(inside).add(outside);
-    });
-    inside.pipe(outside).pipe(inside);
-    for (const [one, other] of [
-      [inside, outside],
-      [outside, inside],
-    ] as const) {
-      sockets.add(one);
-      one.on('error', () => {});
-      one.on('close', () => {
-        sockets.delete(one);
-        subscribers.delete(one);
-        other.destroy();
-      });
-    }
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    port: (server.address() as AddressInfo).port,
-    silenceSubscribers() {
-      for (const socket of subscribers) socket.unpipe().pause();
-    },
-    close() {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-    },
-  };
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }
