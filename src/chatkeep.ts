@@ -19,6 +19,7 @@ import { CONNECTION_LIMITS, type ConnectionLimits, createTally } from './server/
 import { createErrorMask } from './server/errors.ts';
 import { createGraphiql } from './server/graphiql.ts';
 import { createGraphql } from './server/graphql.ts';
+import { createHotPath } from './server/hot-path.ts';
 import { createHttpServer, listen } from './server/http.ts';
 import { createMetrics } from './server/metrics.ts';
 import { createSubscriptions } from './server/subscriptions.ts';
@@ -108,6 +109,7 @@ export async function startChatkeep(env: Env, options: Options): Promise<Chatkee
     const users = createTally(limits.perUser);
     const maskError = createErrorMask(log);
     const subscribe = createSubscriptions({ schema, maskError });
+    const hotPath = createHotPath({ cache, tokens, metrics });
     const graphql = createGraphql({
       services,
       tokens,
@@ -116,10 +118,12 @@ export async function startChatkeep(env: Env, options: Options): Promise<Chatkee
       subscribe,
       users,
       metrics,
+      hotPath,
       open: env.graphiql,
     });
     const server = createHttpServer({
       graphql,
+      hotPath,
       graphiql: env.graphiql ? createGraphiql() : undefined,
       web: await createWeb(webAccounts(env.supabase)),
       metrics,

@@ -6,7 +6,7 @@ export interface PageKey {
   readonly suffix: string;
 }
 
-/** A finished response and the user's `seq` as read in the same statement as its rows. */
+/** A finished response, encoded as it goes out, and the user's `seq` as read in the same statement as its rows. */
 export interface CachedPage {
   readonly seq: bigint;
   readonly body: Buffer;
@@ -24,7 +24,7 @@ export interface CachedPage {
  * `seenAt` is the cache's own clock, in ms, to be handed back to `renew` and `fill`.
  */
 export type Lookup =
-  | { readonly kind: 'hit'; readonly body: Buffer }
+  | ({ readonly kind: 'hit' } & CachedPage)
   | { readonly kind: 'unleased'; readonly stored: boolean; readonly seenAt: number }
   | {
       readonly kind: 'miss';
@@ -47,7 +47,7 @@ export interface PageCache {
    * it; refused when more than half a lease has passed since `seenAt`. Answers the stored page if it
    * is good under the resulting lease.
    */
-  renew(key: PageKey, seq: bigint, seenAt: number): Promise<Buffer | undefined>;
+  renew(key: PageKey, seq: bigint, seenAt: number): Promise<CachedPage | undefined>;
   /**
    * Stores a page for `ttlSeconds` if its `seq` is the current one; sets the lease as `renew` does.
    * Refused when more than half a lease has passed since `seenAt`. True if stored.

@@ -44,13 +44,13 @@ export function createMemoryCache(options: Options = {}): PageCache {
       const page = pages.get(textOf(key));
       const seq = leaseOf(key.userId);
       if (seq === undefined) return { kind: 'unleased', stored: page !== undefined, seenAt: now() };
-      if (page?.seq === seq) return { kind: 'hit', body: page.body };
+      if (page?.seq === seq) return { kind: 'hit', ...page };
       return { kind: 'miss', stale: page !== undefined, seq, seenAt: now() };
     },
     async renew(key, seq, seenAt) {
       const current = learn(key.userId, seq, seenAt);
       const page = pages.get(textOf(key));
-      return page && page.seq === current ? page.body : undefined;
+      return page && page.seq === current ? page : undefined;
     },
     async fill(key, page, seenAt, ttlSeconds) {
       if (learn(key.userId, page.seq, seenAt) !== page.seq || page.body.length > maxBytes / 2) {

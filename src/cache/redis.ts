@@ -6,20 +6,26 @@ interface Options {
 }
 
 // A number is a string of digits here: Lua's own lose whole ones beyond 2^53.
-const PRELUDE = `
+const NEWER = `
 local function newer(a, b)
   if #a ~= #b then return #a > #b end
   return a > b
 end
+`;
+
+const NOW = `
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 `;
 
-const LOOK = `${PRELUDE}
+const PRELUDE = `${NEWER}${NOW}`;
+
+const LOOK = `
 local lease = redis.call('GET', KEYS[1])
-local seq = redis.call('HGET', KEYS[2], 'seq')
-if lease and lease == seq then return {redis.call('HGET', KEYS[2], 'body')} end
-return {lease or '', seq and 1 or 0, string.format('%.0f', now)}`;
+local page = redis.call('HMGET', KEYS[2], 'seq', 'body')
+if lease and lease == page[1] then return {lease, page[2]} end
+${NOW}
+return {lease or '', page[1] and 1 or 0, string.format('%.0f', now)}`;
 
 // What a reader read from PostgreSQL: sets a lease that is missing, raises one that is there, and
 // prolongs none. Too late, it says nothing: a lease that a write set meanwhile may have run out.
@@ -38,7 +44,7 @@ end
 
 const RENEW = `${LEARN}
 if redis.call('HGET', KEYS[2], 'seq') ~= lease then return false end
-return redis.call('HGET', KEYS[2], 'body')`;
+return {lease, redis.call('HGET', KEYS[2], 'body')}`;
 
 const FILL = `${LEARN}
 if lease ~= seq then return 0 end
@@ -86,21 +92,23 @@ export function createRedisCache(link: RedisLink, { leaseMs = 5_000 }: Options =
 
   return {
     async look(key) {
-      const found = await ask<[Buffer] | [Buffer, number, Buffer]>((run) =>
+      const found = await ask<[Buffer, Buffer] | [Buffer, number, Buffer]>((run) =>
         run.chatLookBuffer(...keysOf(key)),
       );
       if (found === undefined) return { kind: 'away' };
-      const [lease, stored, clock] = found;
-      if (clock === undefined) return { kind: 'hit', body: lease };
+      const [lease] = found;
+      const seq = BigInt(lease.toString());
+      if (found.length === 2) return { kind: 'hit', seq, body: found[1] };
+      const [, stored, clock] = found;
       const seenAt = Number(clock);
       if (lease.length === 0) return { kind: 'unleased', stored: stored === 1, seenAt };
-      return { kind: 'miss', stale: stored === 1, seq: BigInt(lease.toString()), seenAt };
+      return { kind: 'miss', stale: stored === 1, seq, seenAt };
     },
     async renew(key, seq, seenAt) {
-      const body = await ask<Buffer | null>((run) =>
+      const page = await ask<[Buffer, Buffer] | null>((run) =>
         run.chatRenewBuffer(...keysOf(key), String(seq), seenAt, leaseMs),
       );
-      return body ?? undefined;
+      return page ? { seq: BigInt(page[0].toString()), body: page[1] } : undefined;
     },
     async fill(key, { seq, body }, seenAt, ttlSeconds) {
       const stored = await ask<number | null>((run) =>

@@ -3,6 +3,7 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:
 import { extname } from 'node:path';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import { chooseEncoding, type Encoding, isKnown } from './negotiation.ts';
 
 /** A file in memory, as it is sent. */
 export interface File {
@@ -14,10 +15,6 @@ export interface File {
 }
 
 type Encoded = Readonly<Partial<Record<Encoding, Buffer>>>;
-
-/** What we can send, the smaller first. */
-const ENCODINGS = ['br', 'gzip'] as const;
-type Encoding = (typeof ENCODINGS)[number];
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -52,7 +49,7 @@ export function sendFile(
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
-  const encoding = chooseEncoding(request.headers['accept-encoding'], file);
+  const encoding = chooseEncoding(request.headers['accept-encoding'], (one) => !!file.encoded[one]);
   const body = (encoding && file.encoded[encoding]) ?? file.body;
   // A strong tag names the very bytes: each encoding has its own (RFC 9110, 8.8.3.3).
   const etag = `"${file.etag}${encoding ? `-${encoding}` : ''}"`;
@@ -69,24 +66,3 @@ export function sendFile(
   });
   response.end(request.method === 'HEAD' ? undefined : body);
 }
-
-function chooseEncoding(accepted = '', { encoded }: File): Encoding | undefined {
-  const weights = new Map(
-    accepted.split(',').map((part) => {
-      const [name = '', ...parameters] = part.split(';').map((word) => word.trim().toLowerCase());
-      const q = parameters.find((parameter) => parameter.startsWith('q='));
-      return [name, q ? Number(q.slice(2)) : 1];
-    }),
-  );
-  const weightOf = (encoding: Encoding) => weights.get(encoding) ?? weights.get('*') ?? 0;
-  return ENCODINGS.filter((encoding) => encoded[encoding] && weightOf(encoding) > 0).sort(
-    (a, b) => weightOf(b) - weightOf(a),
-  )[0];
-}
-
-/** If-None-Match compares weakly: a proxy may have put W/ before what we sent. */
-const isKnown = (known = '', etag: string) =>
-  known
-    .split(',')
-    .map((tag) => tag.trim().replace(/^W\//, ''))
-    .some((tag) => tag === '*' || tag === etag);

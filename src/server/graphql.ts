@@ -6,6 +6,7 @@ import { schema } from '../schema/index.ts';
 import type { TokenVerifier, Viewer } from '../services/tokens.ts';
 import { authenticate } from './authentication.ts';
 import type { Tally } from './connections.ts';
+import type { HotExchange, HotPath } from './hot-path.ts';
 import { type ErrorMask, useDocumentErrorCodes, useStatusCodes } from './errors.ts';
 import { useLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
@@ -25,6 +26,7 @@ export interface GraphqlParts {
   /** The connections of each user. */
   readonly users: Tally;
   readonly metrics: Metrics;
+  readonly hotPath: HotPath;
   /** Introspection, and hints in error messages, for everybody. */
   readonly open: boolean;
 }
@@ -34,12 +36,17 @@ export interface SocketContext {
   readonly socketViewer: Viewer | undefined;
 }
 
+/** What the front of the server knows of a request. */
+export interface FrontContext {
+  readonly exchange: HotExchange;
+}
+
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 /** The GraphQL engine: one envelope for HTTP, SSE and WebSocket. */
 export function createGraphql(parts: GraphqlParts) {
-  const { services, tokens, cache, maskError, subscribe, users, metrics, open } = parts;
-  return createYoga<Partial<SocketContext>, Context>({
+  const { services, tokens, cache, maskError, subscribe, users, metrics, hotPath, open } = parts;
+  return createYoga<Partial<SocketContext & FrontContext>, Context>({
     schema,
     context: async (initial): Promise<Context> => ({
       services,
@@ -51,7 +58,8 @@ export function createGraphql(parts: GraphqlParts) {
     maskedErrors: { maskError },
     // Tokens come in a header that no other site can make a browser send, so that every site may ask.
     cors: { origin: '*', credentials: false, maxAge: 86_400 },
-    maxRequestBodySize: MAX_BODY_BYTES,
+    // The front has counted (server/http.ts); its own way costs more than all else of a cached page.
+    maxRequestBodySize: false,
     multipart: false,
     batching: false,
     graphiql: false,
@@ -67,6 +75,7 @@ export function createGraphql(parts: GraphqlParts) {
       useMultipartSubscriptions(),
       useStreamHeaders(),
       metrics.plugin,
+      hotPath.plugin,
     ].filter((plugin) => plugin !== false) as Plugin[],
   });
 }

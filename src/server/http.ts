@@ -1,7 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { putBack, readBody } from './body.ts';
 import { type Graphql, MAX_BODY_BYTES } from './graphql.ts';
 import type { Graphiql } from './graphiql.ts';
+import type { HotPath } from './hot-path.ts';
 import type { Metrics } from './metrics.ts';
 import { type Web, wantsPage } from './web.ts';
 
@@ -13,6 +15,7 @@ export interface Readiness {
 
 interface Parts {
   readonly graphql: Graphql;
+  readonly hotPath: HotPath;
   readonly graphiql: Graphiql | undefined;
   readonly web: Web;
   readonly metrics: Metrics;
@@ -20,7 +23,8 @@ interface Parts {
 }
 
 /** The HTTP side of the contract's table of addresses. */
-export function createHttpServer({ graphql, graphiql, web, metrics, readiness }: Parts): Server {
+export function createHttpServer(parts: Parts): Server {
+  const { graphql, hotPath, graphiql, web, metrics, readiness } = parts;
   const server = createServer((request, response) => {
     route(request, response).catch(() => {
       if (!response.headersSent) response.writeHead(500);
@@ -35,10 +39,7 @@ export function createHttpServer({ graphql, graphiql, web, metrics, readiness }:
     const pathname = pathOf(request);
     if (pathname === '/graphql') {
       if (graphiql && wantsPage(request)) return graphiql.serve('index.html', request, response);
-      const refusal = refuse(request);
-      if (refusal) return sendRefusal(response, refusal);
-      await graphql(request, response);
-      return;
+      return operate(request, response);
     }
     if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, 405, '');
     if (pathname === '/health') return send(response, 200, 'ok\n');
@@ -53,6 +54,17 @@ export function createHttpServer({ graphql, graphiql, web, metrics, readiness }:
       return graphiql.serve(pathname.slice('/graphiql/'.length), request, response);
     }
     return web.serve(pathname, request, response);
+  }
+
+  async function operate(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const refusal = refuse(request);
+    if (refusal) return sendRefusal(response, refusal);
+    const body = request.method === 'POST' ? await readBody(request, MAX_BODY_BYTES) : undefined;
+    if (request.method === 'POST' && !body) return sendRefusal(response, TOO_LARGE);
+    const exchange = await hotPath.serve(request, response, body);
+    if (exchange === true) return;
+    if (body) putBack(request, body);
+    await graphql(request, response, { exchange });
   }
 }
 
@@ -96,15 +108,14 @@ function refuse({ method, headers }: IncomingMessage): Refusal | undefined {
       message: 'Send application/json.',
     };
   }
-  if (Number(headers['content-length'] ?? 0) > MAX_BODY_BYTES) {
-    return {
-      status: 413,
-      code: 'QUERY_TOO_COMPLEX',
-      message: `A request may have ${MAX_BODY_BYTES} bytes.`,
-    };
-  }
-  return undefined;
+  return Number(headers['content-length'] ?? 0) > MAX_BODY_BYTES ? TOO_LARGE : undefined;
 }
+
+const TOO_LARGE: Refusal = {
+  status: 413,
+  code: 'QUERY_TOO_COMPLEX',
+  message: `A request may have ${MAX_BODY_BYTES} bytes.`,
+};
 
 function sendRefusal(response: ServerResponse, { status, code, message }: Refusal): void {
   // The rest of the body is not read: the connection ends with this answer.

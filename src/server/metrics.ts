@@ -18,6 +18,11 @@ export function createMetrics() {
     labelNames: ['status', 'cache'],
     registers: [registry],
   });
+  const front = new Counter({
+    name: 'chatkeep_front_hits_total',
+    help: 'Cached pages that were answered in front of the engine; they are counted as requests too.',
+    registers: [registry],
+  });
   const duration = new Histogram({
     name: 'chatkeep_http_request_duration_seconds',
     help: 'How long a request to /graphql took, streams left out.',
@@ -33,15 +38,25 @@ export function createMetrics() {
     onResponse({ request, response }) {
       const cacheStatus = response.headers.get('cache-status') ?? '';
       const cache = /hit|fwd=[\w-]+/.exec(cacheStatus)?.[0].replace('fwd=', '') ?? 'none';
-      requests.inc({ status: response.status, cache });
-      const start = starts.get(request);
-      if (start === undefined || /event-stream|multipart/.test(typeOf(response))) return;
-      duration.observe((performance.now() - start) / 1000);
+      const start = /event-stream|multipart/.test(typeOf(response))
+        ? undefined
+        : starts.get(request);
+      count(response.status, cache, start);
     },
   };
 
+  function count(status: number, cache: string, start: number | undefined): void {
+    requests.inc({ status, cache });
+    if (start !== undefined) duration.observe((performance.now() - start) / 1000);
+  }
+
   return {
     plugin,
+    /** A hit that was answered in front of the engine, begun at `start` as `performance.now()`. */
+    countFrontHit(status: number, start: number): void {
+      front.inc();
+      count(status, 'hit', start);
+    },
     contentType: registry.contentType,
     print: (): Promise<string> => registry.metrics(),
     watch({ sockets, subscriptions, runningReplies }: Gauges): void {

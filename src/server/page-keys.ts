@@ -14,6 +14,7 @@ import {
   visit,
 } from 'graphql';
 import type { PageKey } from '../cache/cache.ts';
+import type { Encoding } from './negotiation.ts';
 
 const HISTORY_SECONDS = 24 * 60 * 60;
 const SEARCH_SECONDS = 60 * 60;
@@ -45,14 +46,19 @@ export function asksForPage(document: DocumentNode): boolean {
 }
 
 /**
- * Under which key the finished response of an operation is kept. Undefined unless its one root field
+ * Under which key the finished response of an operation is kept, in the encoding in which it goes out. Undefined unless its one root field
  * is a page: the response is a function of the user's history, the document and the variables then.
  */
 export function createPageKeys(schema: GraphQLSchema) {
   // Another schema may print the same page otherwise; processes of two versions can share a Redis.
   const version = hash(printSchema(lexicographicSortSchema(schema)));
 
-  return (args: ExecutionArgs, text: string, userId: string): CacheablePage | undefined => {
+  return (
+    args: ExecutionArgs,
+    text: string,
+    userId: string,
+    encoding: Encoding | undefined,
+  ): CacheablePage | undefined => {
     const operation = getOperationAST(args.document, args.operationName);
     if (operation?.operation !== OperationTypeNode.QUERY) return undefined;
     const [field, ...others] = operation.selectionSet.selections;
@@ -68,6 +74,7 @@ export function createPageKeys(schema: GraphQLSchema) {
     if (!definition || !variables.coerced) return undefined;
     const values = getArgumentValues(definition, field, variables.coerced);
     const what = hash(version, text, args.operationName ?? '', canonical(variables.coerced));
+    const bytes = encoding ? `${what}:${encoding}` : what;
     const limit =
       values['first'] ?? definition.args.find((arg) => arg.name === 'first')?.defaultValue;
     return name === 'chatHistory'
@@ -75,7 +82,7 @@ export function createPageKeys(schema: GraphQLSchema) {
           key: {
             userId,
             prefix: 'chat:history',
-            suffix: `${limit}:${values['offset'] ?? 0}:${what}`,
+            suffix: `${limit}:${values['offset'] ?? 0}:${bytes}`,
           },
           ttlSeconds: HISTORY_SECONDS,
         }
@@ -83,7 +90,7 @@ export function createPageKeys(schema: GraphQLSchema) {
           key: {
             userId,
             prefix: 'chat:search',
-            suffix: `${hash(values['query'])}:${limit}:${what}`,
+            suffix: `${hash(values['query'])}:${limit}:${bytes}`,
           },
           ttlSeconds: SEARCH_SECONDS,
         };

@@ -1,16 +1,23 @@
+import { createHash } from 'node:crypto';
+import { promisify } from 'node:util';
+import { brotliCompress, gzip, constants as zlib } from 'node:zlib';
 import type { ExecutionArgs, ExecutionResult, GraphQLSchema } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
-import type { Lookup, PageCache } from '../cache/cache.ts';
+import type { CachedPage, Lookup, PageCache, PageKey } from '../cache/cache.ts';
 import type { MessageStore } from '../db/messages.ts';
 import type { Context } from '../resolvers/context.ts';
+import { chooseEncoding, type Encoding, isKnown } from './negotiation.ts';
 import { asksForPage, type CacheablePage, createPageKeys } from './page-keys.ts';
 
 /** An execution result whose body is there already; Yoga sends what `stringify` gives. */
 type Result = ExecutionResult & { stringify?: () => string };
 
+/** How a page was answered. */
 interface Served {
   readonly result: Result;
   readonly status: string;
+  /** What went out, when it is what the cache holds. */
+  readonly page?: CachedPage;
 }
 
 interface Parts {
@@ -19,64 +26,92 @@ interface Parts {
   readonly schema: GraphQLSchema;
 }
 
-type HttpContext = Context & { readonly request?: Request; readonly params?: { query?: string } };
+/** What the front of the server and the response cache tell each other of one request. */
+export interface PageExchange {
+  /** What the front found already. */
+  readonly looked?: { readonly key: PageKey; readonly found: Lookup };
+  /** Which page it was, once it was served from the cache, or so that the next one will be. */
+  cached?: CacheablePage;
+}
+
+type HttpContext = Context & {
+  readonly request?: Request;
+  readonly params?: { query?: string };
+  readonly exchange?: PageExchange;
+};
+
+/** What is said of a page in the head of its response. */
+interface Head {
+  status: string;
+  etag?: string;
+  encoding?: Encoding | undefined;
+}
 
 /**
- * Serves history and search pages as the finished bytes of their response, and never stale ones: see
- * cache/cache.ts. Over HTTP only; says in Cache-Status (RFC 9211) what it did.
+ * Serves history and search pages as the finished bytes of their response, compressed as the client takes
+ * them, and never stale ones: see cache/cache.ts. Over HTTP only; says in Cache-Status (RFC 9211) what it
+ * did. Asked by GET, a page has an ETag, and a client that has it already is told so (304).
  */
 export function useResponseCache({ cache, messages, schema }: Parts): Plugin<HttpContext> {
   const pageOf = createPageKeys(schema);
-  const statuses = new WeakMap<Request, string>();
+  const heads = new WeakMap<Request, Head>();
   /** Misses that are being read just now, so that others can wait for them. */
-  const reading = new Map<string, Promise<Filled | undefined>>();
-
-  interface Filled {
-    readonly seq: bigint;
-    readonly body: Buffer;
-  }
+  const reading = new Map<string, Promise<CachedPage | undefined>>();
 
   type Execute = () => Promise<Result>;
 
-  async function serve(page: CacheablePage, context: Context, execute: Execute): Promise<Served> {
-    const found = await cache.look(page.key);
-    if (found.kind === 'hit') return fromCache(found.body);
+  async function serve(
+    page: CacheablePage,
+    context: HttpContext,
+    encoding: Encoding | undefined,
+    execute: Execute,
+  ): Promise<Served> {
+    const found = await lookFor(page.key, context);
+    if (found.kind === 'hit') return fromCache(found);
     if (found.kind === 'away') return { result: await execute(), status: 'fwd=bypass' };
     if (found.kind === 'unleased' && found.stored && context.viewer) {
       const seq = await messages.seq(context.viewer).catch(() => undefined);
-      const body = seq !== undefined && (await cache.renew(page.key, seq, found.seenAt));
-      if (body) return fromCache(body);
+      const renewed = seq !== undefined && (await cache.renew(page.key, seq, found.seenAt));
+      if (renewed) return fromCache(renewed);
     }
-    const id = Object.values(page.key).join('\n');
+    const id = idOf(page.key);
     const shared = found.kind === 'miss' ? await reading.get(id) : undefined;
     // Only if it shows what this request has to see: it may have been read before a change that was
     // acknowledged before this request came.
     if (shared && found.kind === 'miss' && shared.seq >= found.seq) {
-      return { result: finished(shared.body), status: 'fwd=miss; collapsed' };
+      return { result: finished(shared.body), status: 'fwd=miss; collapsed', page: shared };
     }
-    return readAndFill(id, page, context, found, execute);
+    return readAndFill(page, context, encoding, found, execute);
+  }
+
+  function lookFor(key: PageKey, { exchange }: HttpContext): Lookup | Promise<Lookup> {
+    const looked = exchange?.looked;
+    return looked && idOf(looked.key) === idOf(key) ? looked.found : cache.look(key);
   }
 
   async function readAndFill(
-    id: string,
     page: CacheablePage,
     context: Context,
+    encoding: Encoding | undefined,
     found: Extract<Lookup, { seenAt: number }>,
     execute: Execute,
   ): Promise<Served> {
-    let fulfil: (filled: Filled | undefined) => void = () => {};
-    const filling = new Promise<Filled | undefined>((resolve) => {
+    const id = idOf(page.key);
+    let fulfil: (filled: CachedPage | undefined) => void = () => {};
+    const filling = new Promise<CachedPage | undefined>((resolve) => {
       fulfil = resolve;
     });
     if (!reading.has(id)) reading.set(id, filling);
-    let filled: Filled | undefined;
+    let filled: CachedPage | undefined;
     try {
       const result = await execute();
       const fwd = found.kind === 'miss' && found.stale ? 'fwd=stale' : 'fwd=uri-miss';
       if (result.errors || !context.page?.settled) return { result, status: fwd };
-      filled = { seq: context.page.seq, body: Buffer.from(JSON.stringify(result)) };
+      const body = await encode(Buffer.from(JSON.stringify(result)), encoding);
+      filled = { seq: context.page.seq, body };
       const stored = await cache.fill(page.key, filled, found.seenAt, page.ttlSeconds);
-      return { result: finished(filled.body), status: stored ? `${fwd}; stored` : fwd };
+      const status = stored ? `${fwd}; stored` : fwd;
+      return { result: finished(body), status, page: filled };
     } finally {
       if (reading.get(id) === filling) reading.delete(id);
       fulfil(filled);
@@ -85,15 +120,23 @@ export function useResponseCache({ cache, messages, schema }: Parts): Plugin<Htt
 
   return {
     onExecute({ args, executeFn, setExecuteFn }) {
-      const { request, params, viewer } = args.contextValue;
+      const { request, params, viewer, exchange } = args.contextValue;
       if (!request || !asksForPage(args.document)) return;
-      statuses.set(request, 'fwd=bypass');
-      const page = viewer && pageOf(args as ExecutionArgs, params?.query ?? '', viewer.sub);
+      const head: Head = { status: 'fwd=bypass' };
+      heads.set(request, head);
+      const encoding = chooseEncoding(request.headers.get('accept-encoding'));
+      const page =
+        viewer && pageOf(args as ExecutionArgs, params?.query ?? '', viewer.sub, encoding);
       if (!page) return;
       setExecuteFn(async (executeArgs: ExecutionArgs) => {
         const execute = async () => (await executeFn(executeArgs)) as Result;
-        const served = await serve(page, executeArgs.contextValue as Context, execute);
-        statuses.set(request, served.status);
+        const context = executeArgs.contextValue as HttpContext;
+        const served = await serve(page, context, encoding, execute);
+        head.status = served.status;
+        if (!served.page) return served.result;
+        head.encoding = encoding;
+        if (request.method === 'GET') head.etag = etagOf(page.key, served.page.seq);
+        if (exchange) exchange.cached = page;
         return served.result;
       });
     },
@@ -103,19 +146,63 @@ export function useResponseCache({ cache, messages, schema }: Parts): Plugin<Htt
         // Also when validation fails, and nothing is executed.
         const { request } = context;
         if (request && 'kind' in (result ?? {}) && asksForPage(result)) {
-          statuses.set(request, 'fwd=bypass');
+          heads.set(request, { status: 'fwd=bypass' });
         }
       },
-    onResponse({ request, response }) {
-      const status = statuses.get(request);
-      if (status) response.headers.set('cache-status', `chatkeep; ${status}`);
+    onResponse({ request, response, setResponse, fetchAPI }) {
+      const head = heads.get(request);
+      if (!head) return;
+      const { headers } = response;
+      headers.append('vary', VARY);
+      headers.set('cache-status', `chatkeep; ${head.status}`);
+      if (head.encoding) headers.set('content-encoding', head.encoding);
+      if (!head.etag) return;
+      headers.set('cache-control', REVALIDATED);
+      headers.set('etag', head.etag);
+      if (!isKnown(request.headers.get('if-none-match'), head.etag)) return;
+      for (const name of OF_A_BODY) headers.delete(name);
+      setResponse(new fetchAPI.Response(null, { status: 304, headers }));
     },
   };
 }
 
-const fromCache = (body: Buffer): Served => ({ result: finished(body), status: 'hit' });
+/** What another request for the same page may get another answer for. */
+const VARY = 'Authorization, Accept, Accept-Encoding';
+
+/** A browser may keep a page, for its user alone, and has to ask each time whether it is the same. */
+const REVALIDATED = 'private, no-cache';
+
+/** What a 304 does not have (RFC 9110, 15.4.5). */
+export const OF_A_BODY = ['content-type', 'content-length', 'content-encoding'] as const;
+
+/**
+ * A strong tag: the bytes are a function of what the key holds (the user, the document, the variables, the
+ * schema, the encoding) and of the number of the user's last change.
+ */
+export function etagOf(key: PageKey, seq: bigint): string {
+  const digest = createHash('sha256')
+    .update(`${idOf(key)}\n${seq}`)
+    .digest('base64url');
+  return `"${digest.slice(0, 22)}"`;
+}
+
+const idOf = ({ prefix, userId, suffix }: PageKey) => `${prefix}\n${userId}\n${suffix}`;
+
+const fromCache = (page: CachedPage): Served => ({
+  result: finished(page.body),
+  status: 'hit',
+  page,
+});
 
 /** The body goes out as it is: a Response takes bytes as well as a string. */
 function finished(body: Buffer): Result {
   return { data: {}, stringify: () => body as unknown as string };
+}
+
+/** Higher qualities take longer than what they save on the way is worth. */
+const BROTLI = { params: { [zlib.BROTLI_PARAM_QUALITY]: 4 } };
+
+async function encode(body: Buffer, encoding: Encoding | undefined): Promise<Buffer> {
+  if (encoding === 'br') return promisify(brotliCompress)(body, BROTLI);
+  return encoding === 'gzip' ? promisify(gzip)(body) : body;
 }

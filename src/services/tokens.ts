@@ -5,10 +5,13 @@ import {
   createRemoteJWKSet,
   decodeProtectedHeader,
   errors,
+  type JWKSCacheInput,
   type JWTPayload,
+  jwksCache,
   jwtVerify,
   SignJWT,
 } from 'jose';
+import { LRUCache } from 'lru-cache';
 import { validate as isUuid } from 'uuid';
 import type { Claims } from '../db/database.ts';
 import { ExpectedError, unauthenticated } from '../errors.ts';
@@ -33,7 +36,12 @@ const AUDIENCE = 'authenticated';
 /** A guest has nothing but this token, so it lives long. */
 const OWN_TOKEN_DAYS = 365;
 
-type Check = (token: string) => Promise<JWTPayload>;
+interface Check {
+  /** @throws what jose says of it */
+  verify(token: string): Promise<JWTPayload>;
+  /** Which keys it verifies with; another value once they may be others. */
+  keys(): unknown;
+}
 
 /**
  * Tokens of Supabase: asymmetric ones against the project's JWKS, HS256 ones against its secret.
@@ -48,15 +56,16 @@ export function createSupabaseVerifier(supabase: {
   return verifier((token) => {
     const check = decodeProtectedHeader(token).alg === 'HS256' ? bySecret : byJwks;
     if (!check) throw unauthenticated('The token is not signed as it has to be.');
-    return check(token);
+    return check;
   });
 }
 
 /** Our own accounts' tokens, signed with a key in `dataDir` that all processes on it share. */
 export async function createOwnTokens(dataDir: string): Promise<TokenVerifier & TokenSigner> {
   const key = await ownKey(dataDir);
+  const check = secretCheck(key);
   return {
-    ...verifier(secretCheck(key)),
+    ...verifier(() => check),
     async sign(userId) {
       const now = Math.floor(Date.now() / 1000);
       const expires = now + OWN_TOKEN_DAYS * 24 * 60 * 60;
@@ -72,22 +81,45 @@ export async function createOwnTokens(dataDir: string): Promise<TokenVerifier & 
   };
 }
 
-function verifier(check: Check): TokenVerifier {
+/** How many good tokens are remembered, the least recently used forgotten first. */
+const REMEMBERED = 10_000;
+
+interface Remembered {
+  readonly viewer: Viewer;
+  readonly check: Check;
+  readonly keys: unknown;
+}
+
+/** A good token is verified once, and again only when the keys may be others; its end is always looked at. */
+function verifier(checkOf: (token: string) => Check): TokenVerifier {
+  const known = new LRUCache<string, Remembered>({ max: REMEMBERED });
   return {
     async verify(token) {
-      const payload = await Promise.resolve()
-        .then(() => check(token))
-        .catch((error: unknown) => {
-          throw explain(error);
-        });
-      const { sub, exp, email } = payload;
-      if (!sub || !isUuid(sub)) throw unauthenticated("The token's sub is no UUID.");
-      return {
-        sub: sub.toLowerCase(),
-        email: typeof email === 'string' ? email : undefined,
-        expiresAt: new Date((exp ?? 0) * 1000),
-      };
+      const found = known.get(token);
+      if (found && isGood(found)) return found.viewer;
+      try {
+        const check = checkOf(token);
+        const keys = check.keys();
+        const viewer = viewerOf(await check.verify(token));
+        // Keys that changed meanwhile may not be those it was verified with.
+        if (check.keys() === keys) known.set(token, { viewer, check, keys });
+        return viewer;
+      } catch (error) {
+        throw explain(error);
+      }
     },
+  };
+}
+
+const isGood = ({ viewer, check, keys }: Remembered): boolean =>
+  check.keys() === keys && viewer.expiresAt.getTime() > Date.now();
+
+function viewerOf({ sub, exp, email }: JWTPayload): Viewer {
+  if (!sub || !isUuid(sub)) throw unauthenticated("The token's sub is no UUID.");
+  return {
+    sub: sub.toLowerCase(),
+    email: typeof email === 'string' ? email : undefined,
+    expiresAt: new Date((exp ?? 0) * 1000),
   };
 }
 
@@ -95,17 +127,26 @@ const required = { audience: AUDIENCE, requiredClaims: ['exp', 'sub', 'aud'] };
 
 function secretCheck(secret: string): Check {
   const key = Buffer.from(secret);
-  return async (token) =>
-    (await jwtVerify(token, key, { ...required, algorithms: ['HS256'] })).payload;
+  return {
+    verify: async (token) =>
+      (await jwtVerify(token, key, { ...required, algorithms: ['HS256'] })).payload,
+    keys: () => undefined,
+  };
 }
 
 function jwksCheck(supabaseUrl: string): Check {
   const base = supabaseUrl.replace(/\/+$/, '');
+  const fetched: JWKSCacheInput = {};
   const keys = createRemoteJWKSet(new URL(`${base}/auth/v1/.well-known/jwks.json`), {
     timeoutDuration: 3_000,
+    [jwksCache]: fetched,
   });
   const algorithms = ['ES256', 'RS256', 'EdDSA'];
-  return async (token) => (await jwtVerify(token, keys, { ...required, algorithms })).payload;
+  return {
+    verify: async (token) => (await jwtVerify(token, keys, { ...required, algorithms })).payload,
+    // Equal to nothing when they have to be fetched anew.
+    keys: () => (keys.fresh ? (fetched as { uat?: number }).uat : Number.NaN),
+  };
 }
 
 function explain(error: unknown): ExpectedError {

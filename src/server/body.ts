@@ -1,0 +1,30 @@
+import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
+
+/**
+ * The body of a request; undefined when it has more than `limit` bytes, of which no more are read then.
+ * Rejects when the client goes away before its end.
+ */
+export function readBody(request: IncomingMessage, limit: number): Promise<Buffer | undefined> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    request.on('data', (chunk: Buffer) => {
+      length += chunk.length;
+      chunks.push(chunk);
+      if (length <= limit) return;
+      request.pause();
+      resolve(undefined);
+    });
+    request.once('end', () => resolve(chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)));
+    request.once('error', reject);
+  });
+}
+
+/**
+ * Gives the body back to whoever reads it next: where the engine's adapter looks for what a framework has
+ * read before it.
+ */
+export function putBack(request: IncomingMessage, body: Buffer): void {
+  Object.assign(request, { body: Readable.from([body]) });
+}

@@ -1,0 +1,120 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Plugin } from 'graphql-yoga';
+import { LRUCache } from 'lru-cache';
+import type { PageCache } from '../cache/cache.ts';
+import type { TokenVerifier } from '../services/tokens.ts';
+import { authenticate } from './authentication.ts';
+import type { Metrics } from './metrics.ts';
+import { isKnown } from './negotiation.ts';
+import type { CacheablePage } from './page-keys.ts';
+import { etagOf, OF_A_BODY, type PageExchange } from './response-cache.ts';
+
+interface Parts {
+  readonly cache: PageCache;
+  readonly tokens: TokenVerifier;
+  readonly metrics: Metrics;
+}
+
+/** A request that the engine has answered with a page, whoever asked. */
+interface Known {
+  readonly page: Omit<CacheablePage['key'], 'userId'>;
+  /** The head of its response, names and values in turn, as `writeHead` takes them. */
+  readonly head: readonly string[];
+}
+
+/** What the front keeps of a request for when the engine has answered it. */
+export interface HotExchange extends PageExchange {
+  readonly known?: string;
+}
+
+/** Bytes of requests and heads that are remembered, the least recently used forgotten first. */
+const MAX_BYTES = 8 * 1024 * 1024;
+/** Longer requests are not pages: a text to search for has 200 characters. */
+const MAX_REQUEST = 8 * 1024;
+
+/**
+ * Answers a page that is in the cache without the engine: a request of the same bytes, with the same
+ * headers that an answer depends on, is the same operation, which the engine has parsed, checked and
+ * answered before, and differs in nothing but who asks. The token is verified and the cache asked as the
+ * engine does; what is no hit goes on to the engine (docs/decisions).
+ */
+export function createHotPath({ cache, tokens, metrics }: Parts) {
+  const knowledge = new LRUCache<string, Known>({
+    maxSize: MAX_BYTES,
+    sizeCalculation: ({ head }, request) => 2 * (request.length + head.join('').length) + 500,
+  });
+
+  /** True if it has answered; otherwise what the engine has to be given along. */
+  async function serve(
+    request: IncomingMessage,
+    response: ServerResponse,
+    body: Buffer | undefined,
+  ): Promise<true | HotExchange> {
+    const start = performance.now();
+    const identity = identityOf(request, body);
+    if (identity === undefined) return {};
+    const known = knowledge.get(identity);
+    if (!known) return { known: identity };
+    const viewer = await authenticate(tokens, request.headers.authorization).catch(() => undefined);
+    // The engine says what is wrong.
+    if (!viewer) return { known: identity };
+    const key = { ...known.page, userId: viewer.sub };
+    const found = await cache.look(key);
+    if (found.kind !== 'hit') return { known: identity, looked: { key, found } };
+    const etag = request.method === 'GET' ? etagOf(key, found.seq) : undefined;
+    const isSame = etag !== undefined && isKnown(request.headers['if-none-match'], etag);
+    const status = isSame ? 304 : 200;
+    response.writeHead(status, headOf(known, isSame ? undefined : found.body.length, etag));
+    response.end(isSame ? undefined : found.body);
+    metrics.countFrontHit(status, start);
+    return true;
+  }
+
+  /** After all plugins that have something to say of a response's head. */
+  const plugin: Plugin<{ exchange?: HotExchange }> = {
+    onResponse({ response, serverContext }) {
+      const { known, cached } = (serverContext as { exchange?: HotExchange }).exchange ?? {};
+      if (!known || !cached || response.status !== 200) return;
+      const { userId: _, ...page } = cached.key;
+      knowledge.set(known, { page, head: [...response.headers].flat() });
+    },
+  };
+
+  return { serve, plugin };
+}
+
+export type HotPath = ReturnType<typeof createHotPath>;
+
+/** Everything in a request that its answer depends on, but who asks; undefined for what is never a page. */
+function identityOf({ method, url, headers }: IncomingMessage, body?: Buffer): string | undefined {
+  if (UNUSUAL.some((name) => headers[name] !== undefined)) return undefined;
+  const text = body ? body.toString('latin1') : '';
+  if (text.length + (url?.length ?? 0) > MAX_REQUEST || !headers.authorization) return undefined;
+  // What is in a head has no line breaks, so that no two requests are written alike.
+  const head = [method, url, ...DEPENDED_ON.map((name) => headers[name] ?? '')];
+  return `${head.join('\n')}\n${text}`;
+}
+
+const DEPENDED_ON = ['accept', 'accept-encoding', 'content-type', 'origin'] as const;
+
+/** Never sent with a page's request by a client, and looked at by the engine. */
+const UNUSUAL = [
+  'content-encoding',
+  'access-control-request-method',
+  'access-control-request-headers',
+] as const;
+
+/** The head as it was learned, with what is another one each time. Without a length: of a 304. */
+function headOf({ head }: Known, length: number | undefined, etag: string | undefined): string[] {
+  const written: string[] = [];
+  for (let i = 0; i < head.length; i += 2) {
+    const name = head[i] as string;
+    if (length === undefined && (OF_A_BODY as readonly string[]).includes(name)) continue;
+    let value = head[i + 1] as string;
+    if (name === 'content-length') value = String(length);
+    else if (name === 'cache-status') value = 'chatkeep; hit';
+    else if (name === 'etag' && etag !== undefined) value = etag;
+    written.push(name, value);
+  }
+  return written;
+}
