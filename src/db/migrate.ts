@@ -4,7 +4,8 @@ import { migrate } from 'drizzle-orm/postgres-js/migrator';
 import postgres from 'postgres';
 import { poolerOptions } from './pooler.ts';
 
-const migrationsFolder = fileURLToPath(new URL('../../drizzle', import.meta.url));
+/** Where the migrations are, for whoever only wants to know which there are. */
+export const migrationsFolder = fileURLToPath(new URL('../../drizzle', import.meta.url));
 
 // Any fixed number; the same for every chatkeep, so that processes that start at once wait in line.
 const LOCK = 0x63686174;

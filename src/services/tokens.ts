@@ -134,16 +134,21 @@ function secretCheck(secret: string): Check {
   };
 }
 
+/** Of tokens that are checked against a project's JWKS. */
+export const ASYMMETRIC = ['ES256', 'RS256', 'EdDSA'];
+
+export const jwksUrl = (supabaseUrl: string): URL =>
+  new URL(`${supabaseUrl.replace(/\/+$/, '')}/auth/v1/.well-known/jwks.json`);
+
 function jwksCheck(supabaseUrl: string): Check {
-  const base = supabaseUrl.replace(/\/+$/, '');
   const fetched: JWKSCacheInput = {};
-  const keys = createRemoteJWKSet(new URL(`${base}/auth/v1/.well-known/jwks.json`), {
+  const keys = createRemoteJWKSet(jwksUrl(supabaseUrl), {
     timeoutDuration: 3_000,
     [jwksCache]: fetched,
   });
-  const algorithms = ['ES256', 'RS256', 'EdDSA'];
+  const options = { ...required, algorithms: ASYMMETRIC };
   return {
-    verify: async (token) => (await jwtVerify(token, keys, { ...required, algorithms })).payload,
+    verify: async (token) => (await jwtVerify(token, keys, options)).payload,
     // Equal to nothing when they have to be fetched anew.
     keys: () => (keys.fresh ? (fetched as { uat?: number }).uat : Number.NaN),
   };
@@ -166,9 +171,12 @@ function isFetchFailure(error: TypeError): boolean {
   return error.message === 'fetch failed';
 }
 
+/** Where the key of own accounts is. */
+export const ownKeyFile = (dataDir: string): string => join(dataDir, 'jwt.key');
+
 /** The key is written aside and then linked, so that processes that start at once share one. */
 async function ownKey(dataDir: string): Promise<string> {
-  const path = join(dataDir, 'jwt.key');
+  const path = ownKeyFile(dataDir);
   await mkdir(dataDir, { recursive: true });
   const draft = `${path}.${randomUUID()}`;
   await writeFile(draft, randomBytes(32).toString('base64url'), { mode: 0o600 });

@@ -69,11 +69,15 @@ const STATUS_NAMES: Readonly<Record<number, string>> = {
   503: 'UNAVAILABLE',
 };
 
+/** https://ai.google.dev/api/models#method:-models.get; what it answers is free. */
+const MODEL = /^\/v1beta\/(models\/[^/:?]+)$/;
+const KNOWN = /^models\/gemini-/;
+
 const METHOD = /^\/v1beta\/models\/[^/:]+:(generateContent|streamGenerateContent\?alt=sse)$/;
 
 /**
- * A server that speaks Gemini's HTTP protocol (`generateContent`, and `streamGenerateContent` over SSE),
- * and does what it is told. Knows one key: `test-key`.
+ * A server that speaks Gemini's HTTP protocol (`generateContent`, `streamGenerateContent` over SSE, and a
+ * model's own page), and does what it is told. Knows one key, `test-key`, and every model of Gemini's.
  *
  * For a process of its own: `node --import tsx test/kit/gemini-server.ts` prints its URL, listens on
  * PORT if that is set, takes arrays of behaviours over IPC, and ends on SIGTERM.
@@ -90,12 +94,15 @@ export async function startGeminiServer({ port = 0 } = {}): Promise<GeminiServer
     const behaviour = script.shift() ?? {};
     await waitFor(behaviour.hold);
     const method = METHOD.exec(path)?.[1];
-    if (request.method !== 'POST' || !method) return sendError(response, 404, {});
+    const model = MODEL.exec(path)?.[1];
+    const isKnown = request.method === 'POST' ? method : request.method === 'GET' && model;
+    if (!isKnown) return sendError(response, 404, {});
     if (request.headers['x-goog-api-key'] !== 'test-key') {
       const message = 'API key not valid. Please pass a valid API key.';
       return sendError(response, 400, { message });
     }
     if (behaviour.status) return sendError(response, behaviour.status, behaviour);
+    if (model) return sendModel(response, model);
     if (method === 'generateContent') return sendWhole(response, behaviour, body);
     await stream(response, behaviour, body);
   }
@@ -170,6 +177,20 @@ function sendWhole(response: ServerResponse, behaviour: Behaviour, body: GeminiR
   const words = piecesOf(behaviour, body).map((piece) => piece.text);
   response.writeHead(200, { 'content-type': 'application/json' });
   response.end(JSON.stringify(chunkOf({ text: words.join('') }, behaviour.end ?? 'STOP')));
+}
+
+function sendModel(response: ServerResponse, name: string): void {
+  if (!KNOWN.test(name)) {
+    const message = `${name} is not found for API version v1beta.`;
+    sendError(response, 404, { message });
+    return;
+  }
+  const isWriter = !name.includes('embedding');
+  const supportedGenerationMethods = isWriter
+    ? ['generateContent', 'countTokens']
+    : ['embedContent'];
+  response.writeHead(200, { 'content-type': 'application/json' });
+  response.end(JSON.stringify({ name, version: '001', supportedGenerationMethods }));
 }
 
 function piecesOf({ chunks }: Behaviour, body: GeminiRequest['body']): Piece[] {

@@ -13,6 +13,8 @@ export interface PostgresServer {
   /** Of the login role that owns nothing, in a migrated database. */
   readonly url: string;
   readonly ownerUrl: string;
+  /** Laid out as the embedded one's. */
+  readonly dataDir: string;
   /** SIGSTOP to all of its processes: connections stay, nothing answers. */
   freeze(): Promise<void>;
   thaw(): Promise<void>;
@@ -57,6 +59,7 @@ export async function startPostgres(): Promise<PostgresServer> {
   return {
     url,
     ownerUrl,
+    dataDir,
     freeze: () => signal('SIGSTOP'),
     thaw: () => signal('SIGCONT'),
     async kill() {

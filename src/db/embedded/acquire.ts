@@ -3,7 +3,7 @@ import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cluster } from './cluster.ts';
 import { type Hold, tryHold } from './hold.ts';
-import { isPostmaster, type Postmaster, readPidFile } from './pids.ts';
+import { findPostmaster, type Postmaster } from './pids.ts';
 import { LaunchFailed, launchPostmaster, stopPostmaster } from './postmaster.ts';
 
 /** Another server works with the data directory. */
@@ -58,11 +58,6 @@ export async function acquire(cluster: Cluster, options: AcquireOptions): Promis
 interface NotYet {
   readonly progress: boolean;
   readonly error: Error;
-}
-
-async function findPostmaster(directory: string): Promise<Postmaster | undefined> {
-  const found = await readPidFile(directory);
-  return found && (await isPostmaster(found.pid, directory)) ? found : undefined;
 }
 
 async function takeHold(

@@ -20,17 +20,13 @@ import { type Binaries, findBinaries } from './binaries.ts';
 import { isAlive } from './pids.ts';
 
 /** A PostgreSQL data directory and all that is needed to run it. */
-export interface Cluster {
+export interface Cluster extends Passwords {
   /** The folder that the operator named, without symlinks. */
   readonly dataDir: string;
   /** PostgreSQL's own data directory in it. */
   readonly directory: string;
   readonly logFile: string;
   readonly passwordFile: string;
-  /** Of the superuser `postgres`. */
-  readonly ownerPassword: string;
-  /** Of the login role `chatkeep`; the owner's cannot be had from it. */
-  readonly rolePassword: string;
   readonly binaries: Binaries;
   readonly runner: Runner;
 }
@@ -52,9 +48,8 @@ export async function openCluster(
   const ownerPassword = exists
     ? await readPassword(passwordFile)
     : await createPassword(passwordFile);
-  const rolePassword = createHmac('sha256', ownerPassword).update('chatkeep').digest('base64url');
   const logFile = join(home, 'postgres.log');
-  const passwords = { passwordFile, ownerPassword, rolePassword };
+  const passwords = { passwordFile, ...passwordsOf(ownerPassword) };
   const cluster = { dataDir: home, directory, logFile, ...passwords, binaries, runner };
   if (!exists) {
     await createCluster(cluster);
@@ -65,8 +60,28 @@ export async function openCluster(
   return cluster;
 }
 
+interface Passwords {
+  /** Of the superuser `postgres`. */
+  readonly ownerPassword: string;
+  /** Of the login role `chatkeep`; the owner's cannot be had from it. */
+  readonly rolePassword: string;
+}
+
+/** From what stands in the password file. */
+export function passwordsOf(text: string): Passwords {
+  const ownerPassword = text.trim();
+  const rolePassword = createHmac('sha256', ownerPassword).update('chatkeep').digest('base64url');
+  return { ownerPassword, rolePassword };
+}
+
+/** Of the PostgreSQL that listens on `port`. */
+export function urlsOf({ ownerPassword, rolePassword }: Passwords, port: number) {
+  const at = (who: string) => `postgres://${who}@127.0.0.1:${port}/chatkeep`;
+  return { ownerUrl: at(`postgres:${ownerPassword}`), url: at(`chatkeep:${rolePassword}`) };
+}
+
 /** A folder that we may not look into counts: reading its password says what is wrong. */
-const isCluster = (directory: string): Promise<boolean> =>
+export const isCluster = (directory: string): Promise<boolean> =>
   access(join(directory, 'PG_VERSION')).then(
     () => true,
     (error: NodeJS.ErrnoException) => error.code === 'EACCES',

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../../log.ts';
 import { type Acquired, acquire, DataDirInUse } from './acquire.ts';
-import { type Cluster, openCluster } from './cluster.ts';
+import { type Cluster, openCluster, urlsOf } from './cluster.ts';
 import { stopPostmaster } from './postmaster.ts';
 
 export { DataDirInUse };
@@ -39,10 +39,8 @@ export async function startEmbeddedPostgres(
 ): Promise<EmbeddedPostgres> {
   const cluster = await openCluster(options.dataDir, options.onProgress ?? (() => {}));
   const keeper = await Keeper.start(cluster, options);
-  const { port } = keeper;
   return {
-    ownerUrl: `postgres://postgres:${cluster.ownerPassword}@127.0.0.1:${port}/chatkeep`,
-    url: `postgres://chatkeep:${cluster.rolePassword}@127.0.0.1:${port}/chatkeep`,
+    ...urlsOf(cluster, keeper.port),
     stop: () => keeper.stop(),
   };
 }

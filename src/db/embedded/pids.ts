@@ -39,6 +39,12 @@ export async function isPostmaster(pid: number, directory: string): Promise<bool
   return basename(program).startsWith('postgres') && args.includes(directory);
 }
 
+/** The postmaster that runs in this data directory. */
+export async function findPostmaster(directory: string): Promise<Postmaster | undefined> {
+  const found = await readPidFile(directory);
+  return found && (await isPostmaster(found.pid, directory)) ? found : undefined;
+}
+
 async function commandOf(pid: number, directory: string): Promise<string[]> {
   if (process.platform === 'linux') {
     // Empty for a zombie, which is what is left of an orphan where PID 1 does not reap.
