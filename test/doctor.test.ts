@@ -155,6 +155,8 @@ describe('npm run doctor', () => {
       'PostgreSQL: clock': expect.stringMatching(/^ok /),
       'Model: model': 'ok gemini-2.5-flash is there',
       'Accounts: keys': 'ok 1 (ES256)',
+      'Accounts: clock': expect.stringMatching(/^ok /),
+      'Accounts: web client': 'ok its publishable key is taken',
     });
     if (redisAvailable) {
       expect(lines).toMatchObject({
@@ -244,9 +246,12 @@ describe('npm run doctor', () => {
     const clocks = sections.flatMap(({ findings }) =>
       findings.filter(({ subject }) => subject === 'clock'),
     );
-    expect(clocks).toHaveLength(redisAvailable ? 2 : 1);
+    expect(clocks).toHaveLength(redisAvailable ? 3 : 2);
     for (const { verdict, value, advice } of clocks) {
-      expect([verdict, value]).toEqual(['look', expect.stringMatching(/^7200 s ahead of ours/)]);
+      expect([verdict, value]).toEqual([
+        'look',
+        expect.stringMatching(/^7(199|200|201) s ahead of ours/),
+      ]);
       expect(advice).toContain('NTP');
     }
   });
@@ -608,14 +613,25 @@ describe('of the model and the accounts, npm run doctor', () => {
   });
 
   it('sees keys that cannot be had, and keys that are of no use', async () => {
+    const seen = async (subject: string, environment: Environment) => {
+      const { lines, exitCode } = await examine({ ...onDatabase(), ...environment });
+      return [lines[`Accounts: ${subject}`], exitCode];
+    };
+    const keys = (environment: Environment) => seen('keys', environment);
+    const SUPABASE_ANON_KEY = 'sb_publishable_hunter2';
+    const withKey = { SUPABASE_URL: supabase.url, SUPABASE_ANON_KEY };
+    expect(await seen('web client', withKey)).toEqual([
+      expect.stringMatching(/^fault .*its key is refused \(401\) → Set SUPABASE_ANON_KEY/),
+      1,
+    ]);
     supabase.away = true;
     onTestFinished(() => {
       supabase.away = false;
     });
-    const keys = async (environment: Environment) => {
-      const { lines, exitCode } = await examine({ ...onDatabase(), ...environment });
-      return [lines['Accounts: keys'], exitCode];
-    };
+    expect(await seen('web client', withKey)).toEqual([
+      expect.stringMatching(/^look .*could not be seen \(503\) → /),
+      1,
+    ]);
     expect(await keys({ SUPABASE_URL: supabase.url })).toEqual([
       expect.stringMatching(/^fault no list of keys, but an answer 503 → Nobody can sign in/),
       1,

@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { ASYMMETRIC, jwksUrl, ownKeyFile } from '../services/tokens.ts';
 import { type Examination, type Finding, fault, look, ok } from './finding.ts';
-import { inMs } from './measure.ts';
+import { clockFinding, inMs } from './measure.ts';
 import { isLocal } from './place.ts';
 import { reasonOf } from './reason.ts';
 
@@ -22,9 +22,7 @@ export const accountsExamination: Examination = {
     note(ok('accounts', url ? `Supabase, ${new URL(url).host}` : 'Supabase, by its JWT secret'));
     if (url) {
       note(...(await keysFindings(url, jwtSecret !== undefined, signal)), ...encryption(url));
-      if (anonKey) return;
-      const advice = "Set SUPABASE_ANON_KEY to the project's publishable key.";
-      note(look('web client', 'cannot sign in: it lacks the publishable key', advice));
+      note(await publishableFinding(url, anonKey, signal));
     }
   },
 };
@@ -63,19 +61,57 @@ async function keysFindings(
   const subject = 'keys';
   const away = 'Nobody can sign in: let this machine reach it, or set SUPABASE_URL right.';
   try {
+    const sentAt = Date.now();
     const from = performance.now();
-    const response = await fetch(jwksUrl(url), {
-      signal: AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]),
-    });
+    const response = await get(jwksUrl(url), signal);
+    const tookMs = performance.now() - from;
     const { keys } = Object(await response.json().catch(() => ({}))) as { keys?: unknown };
     if (response.status !== 200 || !Array.isArray(keys)) {
       return [fault(subject, `no list of keys, but an answer ${response.status}`, away)];
     }
-    const reached = ok('reachable', `in ${inMs(performance.now() - from)}`);
-    return [reached, ...judge(keys as { alg?: string }[], hasSecret)];
+    const reached = ok('reachable', `in ${inMs(tookMs)}`);
+    return [
+      reached,
+      ...clock(response, sentAt, tookMs),
+      ...judge(keys as { alg?: string }[], hasSecret),
+    ];
   } catch (error) {
     return [fault('reachable', reasonOf(error), away)];
   }
+}
+
+const get = (url: URL, signal: AbortSignal, headers: Record<string, string> = {}) =>
+  fetch(url, { headers, signal: AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]) });
+
+/** Whose clock says when tokens run out; HTTP tells whole seconds of it. */
+function clock({ headers }: Response, sentAt: number, tookMs: number): Finding[] {
+  const theirs = Date.parse(headers.get('date') ?? '');
+  if (Number.isNaN(theirs)) return [];
+  const aheadMs = theirs + 500 - (sentAt + tookMs / 2);
+  const uncertainMs = 500 + tookMs / 2;
+  return [clockFinding({ aheadMs, uncertainMs, roundTripMs: tookMs })];
+}
+
+/** What the web client signs in with. */
+async function publishableFinding(
+  url: string,
+  anonKey: string | undefined,
+  signal: AbortSignal,
+): Promise<Finding> {
+  const subject = 'web client';
+  const advice = "Set SUPABASE_ANON_KEY to the project's publishable key.";
+  if (!anonKey) return look(subject, 'cannot sign in: it lacks the publishable key', advice);
+  const settings = new URL(`${url.replace(/\/+$/, '')}/auth/v1/settings`);
+  const status = await get(settings, signal, { apikey: anonKey }).then(
+    (response) => response.status,
+    () => 0,
+  );
+  if (status === 200) return ok(subject, 'its publishable key is taken');
+  if (status === 401 || status === 403) {
+    return fault(subject, `cannot sign in: its key is refused (${status})`, advice);
+  }
+  const later = 'Look again once the project answers.';
+  return look(subject, `whether its key is taken could not be seen (${status || 'away'})`, later);
 }
 
 function judge(keys: readonly { alg?: string }[], hasSecret: boolean): Finding[] {

@@ -50,7 +50,7 @@ export function clockFinding({ aheadMs, uncertainMs }: Distance): Finding {
   return look(
     'clock',
     value,
-    'Have NTP set both clocks: tokens run out by ours, messages are dated by PostgreSQL.',
+    'Have NTP set both: Supabase dates tokens, this machine lets them run out, PostgreSQL dates messages.',
   );
 }
 

@@ -135,6 +135,8 @@ export async function startSupabaseServer(): Promise<SupabaseServer> {
     if (request.headers['apikey'] !== key)
       return send(401, { message: 'No API key found in request' });
     switch (`${request.method} ${pathname}`) {
+      case 'GET /auth/v1/settings':
+        return send(200, { external: { email: true }, disable_signup: false });
       case 'POST /auth/v1/otp': {
         const { email } = (await json(request)) as { email: string };
         if (!/^\S+@\S+\.\S+$/.test(email)) {
