@@ -107,7 +107,7 @@ export async function startChatkeep(env: Env, options: Options): Promise<Chatkee
     const metrics = createMetrics();
     const limits = { ...CONNECTION_LIMITS, ...options.connectionLimits };
     const users = createTally(limits.perUser);
-    const maskError = createErrorMask(log);
+    const maskError = createErrorMask(log, { hints: env.graphiql });
     const subscribe = createSubscriptions({ schema, maskError });
     const hotPath = createHotPath({ cache, tokens, metrics });
     const graphql = createGraphql({
@@ -127,6 +127,7 @@ export async function startChatkeep(env: Env, options: Options): Promise<Chatkee
       graphiql: env.graphiql ? createGraphiql() : undefined,
       web: await createWeb(webAccounts(env.supabase)),
       metrics,
+      maskError,
       readiness: async () => ({
         postgres: (await database.ping()) ? 'up' : 'down',
         redis: redis ? (redis.up ? 'up' : 'down') : 'none',

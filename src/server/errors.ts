@@ -7,9 +7,9 @@ import type { Logger } from '../log.ts';
 /**
  * Turns whatever was thrown into what a caller may see: expected failures with the contract's code,
  * GraphQL's own complaints with theirs, and anything else masked, with the id under which it stands
- * in the log.
+ * in the log. `hints` leaves in "Did you mean …?".
  */
-export function createErrorMask(log: Logger) {
+export function createErrorMask(log: Logger, { hints }: { readonly hints: boolean }) {
   return (error: unknown): GraphQLError => {
     const cause = originOf(error);
     const location = error instanceof GraphQLError ? locationOf(error) : {};
@@ -21,15 +21,16 @@ export function createErrorMask(log: Logger) {
     }
     if (cause instanceof GraphQLError) {
       // The document's faults have a code by now: what is left is about arguments and variables, or
-      // has a code of a library's own.
-      const known = CODES.has(String(cause.extensions['code']));
-      const code = known ? cause.extensions['code'] : 'BAD_USER_INPUT';
-      const extensions = { ...cause.extensions, code };
-      return new GraphQLError(cause.message, { ...location, extensions });
+      // has a code of a library's own. What else a library says in extensions is about our inside;
+      // `http` is for the engine, which takes it out again.
+      const { code: given, http } = cause.extensions;
+      const code = CODES.has(String(given)) ? given : 'BAD_USER_INPUT';
+      const extensions = { code, ...(http !== undefined && { http }) };
+      return new GraphQLError(toldOf(cause, hints), { ...location, extensions });
     }
     const requestId = randomUUID();
     log.error({ requestId, err: trace(cause) }, 'unexpected error');
-    return new GraphQLError('Something went wrong on our side.', {
+    return new GraphQLError('Unexpected error.', {
       ...location,
       extensions: { code: 'INTERNAL_SERVER_ERROR', requestId },
     });
@@ -44,6 +45,10 @@ const CODES = new Set([
   'GRAPHQL_PARSE_FAILED',
   'GRAPHQL_VALIDATION_FAILED',
 ]);
+
+/** Without hints nobody learns the schema by guessing: a misspelt name is not corrected. */
+const toldOf = ({ message }: GraphQLError, hints: boolean): string =>
+  hints ? message : message.replace(/ Did you mean .*\?$/s, '');
 
 function originOf(error: unknown): unknown {
   let origin = error;
@@ -79,8 +84,7 @@ function trace(error: unknown) {
 export function useDocumentErrorCodes({ hints }: { hints: boolean }): Plugin {
   const coded = (error: GraphQLError, code: string) => {
     const { nodes, source, positions, extensions } = error;
-    const message = hints ? error.message : error.message.replace(/ Did you mean .*\?$/s, '');
-    return new GraphQLError(message, {
+    return new GraphQLError(toldOf(error, hints), {
       nodes: nodes ?? null,
       source: source ?? null,
       positions: positions ?? null,

@@ -53,7 +53,7 @@ export function sendFile(
   const body = (encoding && file.encoded[encoding]) ?? file.body;
   // A strong tag names the very bytes: each encoding has its own (RFC 9110, 8.8.3.3).
   const etag = `"${file.etag}${encoding ? `-${encoding}` : ''}"`;
-  const head = { ...headers, 'x-content-type-options': 'nosniff', vary: 'accept-encoding', etag };
+  const head = { ...headers, vary: 'accept-encoding', etag };
   if (isKnown(request.headers['if-none-match'], etag)) {
     response.writeHead(304, head).end();
     return;

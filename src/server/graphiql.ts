@@ -4,22 +4,21 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createZippedFile, type File, sendFile } from './file.ts';
+import { PAGE_HEADERS, policy } from './headers.ts';
 
 const own = fileURLToPath(new URL('../../web/graphiql/', import.meta.url));
 const graphqlWs = join(dirname(createRequire(import.meta.url).resolve('graphql-ws')), '.');
 
 // Nothing is loaded from another host. Monaco styles its lines inline, and GraphiQL's fonts and icons
 // are data URLs.
-const POLICY = [
-  "default-src 'self'",
-  "style-src 'self' 'unsafe-inline'",
-  'font-src data:',
-  'img-src data:',
-  "connect-src 'self' ws: wss:",
-  "worker-src 'self' blob:",
-  "base-uri 'none'",
-  "frame-ancestors 'none'",
-].join('; ');
+const POLICY = policy({
+  'script-src': "'self'",
+  'style-src': "'self' 'unsafe-inline'",
+  'font-src': 'data:',
+  'img-src': 'data:',
+  'connect-src': "'self'",
+  'worker-src': "'self'",
+});
 
 /** GraphiQL and all it needs, from this server's own files: `/graphiql/…`. */
 export function createGraphiql() {
@@ -44,7 +43,11 @@ export function createGraphiql() {
         response.writeHead(404).end();
         return;
       }
-      const headers = { 'cache-control': 'no-cache', 'content-security-policy': POLICY };
+      const headers = {
+        ...PAGE_HEADERS,
+        'cache-control': 'no-cache',
+        'content-security-policy': POLICY,
+      };
       sendFile(file, headers, request, response);
     },
   };

@@ -14,8 +14,11 @@ import { useMultipartSubscriptions } from './multipart.ts';
 import { useResponseCache } from './response-cache.ts';
 import { type Subscribe, useSharedSubscriptions } from './subscriptions.ts';
 
-/** A request may be so large: 32,000 characters, each escaped as a surrogate pair, and 16 KiB. */
-export const MAX_BODY_BYTES = 1024 * 1024;
+/**
+ * A request may be so large: 32,000 characters and a context of 16 KiB fit in as UTF-8, and with all that
+ * is not ASCII escaped too, unless most of it are emoji.
+ */
+export const MAX_BODY_BYTES = 256 * 1024;
 
 export interface GraphqlParts {
   readonly services: Services;
@@ -66,6 +69,7 @@ export function createGraphql(parts: GraphqlParts) {
     landingPage: false,
     logging: silent,
     plugins: [
+      useJsonErrors(),
       useLimits(),
       useDocumentErrorCodes({ hints: open }),
       !open && useIntrospectionForTheSignedIn(),
@@ -81,6 +85,29 @@ export function createGraphql(parts: GraphqlParts) {
 }
 
 export type Graphql = ReturnType<typeof createGraphql>;
+
+/**
+ * Broken JSON is bad input: in a query string the engine takes it for a fault of its own, and in a body
+ * it tells what its parser said.
+ */
+function useJsonErrors(): Plugin {
+  return {
+    onRequestParse({ requestParser, setRequestParser }) {
+      if (!requestParser) return;
+      setRequestParser(async (request) => {
+        try {
+          return await requestParser(request);
+        } catch (error) {
+          const cause = error instanceof GraphQLError ? error.extensions['originalError'] : error;
+          if ((cause as Error | undefined)?.name !== 'SyntaxError') throw error;
+          throw new GraphQLError('What was sent is no JSON.', {
+            extensions: { code: 'BAD_USER_INPUT', http: { status: 400 } },
+          });
+        }
+      });
+    },
+  };
+}
 
 function useIntrospectionForTheSignedIn(): Plugin<Context> {
   return {

@@ -1,8 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { putBack, readBody } from './body.ts';
+import type { ErrorMask } from './errors.ts';
 import { type Graphql, MAX_BODY_BYTES } from './graphql.ts';
 import type { Graphiql } from './graphiql.ts';
+import { HEADERS } from './headers.ts';
 import type { HotPath } from './hot-path.ts';
 import type { Metrics } from './metrics.ts';
 import { type Web, wantsPage } from './web.ts';
@@ -19,16 +21,21 @@ interface Parts {
   readonly graphiql: Graphiql | undefined;
   readonly web: Web;
   readonly metrics: Metrics;
+  readonly maskError: ErrorMask;
   readonly readiness: () => Promise<Readiness>;
 }
 
 /** The HTTP side of the contract's table of addresses. */
 export function createHttpServer(parts: Parts): Server {
-  const { graphql, hotPath, graphiql, web, metrics, readiness } = parts;
+  const { graphql, hotPath, graphiql, web, metrics, maskError, readiness } = parts;
   const server = createServer((request, response) => {
-    route(request, response).catch(() => {
-      if (!response.headersSent) response.writeHead(500);
-      response.end();
+    for (const [name, value] of HEADERS) response.setHeader(name, value);
+    route(request, response).catch((error: unknown) => {
+      // Whoever asked has gone.
+      if (request.errored || response.destroyed) return;
+      const masked = { errors: [maskError(error)] };
+      if (response.headersSent) response.end();
+      else send(response, 500, masked);
     });
   });
   // Longer than load balancers keep a connection (60 s): who closes first must not be us.
@@ -41,7 +48,10 @@ export function createHttpServer(parts: Parts): Server {
       if (graphiql && wantsPage(request)) return graphiql.serve('index.html', request, response);
       return operate(request, response);
     }
-    if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, 405, '');
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.setHeader('allow', 'GET, HEAD');
+      return send(response, 405, '');
+    }
     if (pathname === '/health') return send(response, 200, 'ok\n');
     if (pathname === '/ready') {
       const state = await readiness();
@@ -99,15 +109,15 @@ interface Refusal {
 
 /** What is refused by its head alone, before a byte of its body is read. */
 function refuse({ method, headers }: IncomingMessage): Refusal | undefined {
+  // The engine makes a URL of it, and answers with a stack trace when it cannot (RFC 9112, 3.2: 400).
+  if (!isHost(headers.host)) return badRequest(400, 'Host is not the name of a host.');
   if (method !== 'POST') return undefined;
   // Forms and plain text are what other sites can make a browser send.
-  if (!/^application\/(graphql\+)?json\b/i.test(headers['content-type'] ?? '')) {
-    return {
-      status: 415,
-      code: 'BAD_USER_INPUT',
-      message: 'Send application/json.',
-    };
-  }
+  if (!JSON_TYPE.test(headers['content-type'] ?? ''))
+    return badRequest(415, 'Send application/json.');
+  // In UTF-8, whatever charset says, and in the one spelling that the engine knows.
+  headers['content-type'] = 'application/json';
+  if (headers['content-encoding']) return badRequest(415, 'Send it as it is, not encoded.');
   return Number(headers['content-length'] ?? 0) > MAX_BODY_BYTES ? TOO_LARGE : undefined;
 }
 
@@ -116,6 +126,17 @@ const TOO_LARGE: Refusal = {
   code: 'QUERY_TOO_COMPLEX',
   message: `A request may have ${MAX_BODY_BYTES} bytes.`,
 };
+
+const JSON_TYPE = /^application\/(graphql\+)?json\s*(;|$)/i;
+
+const badRequest = (status: number, message: string): Refusal => ({
+  status,
+  code: 'BAD_USER_INPUT',
+  message,
+});
+
+const isHost = (host = ''): boolean =>
+  host === '' || (/^[\w.:[\]-]+$/.test(host) && URL.canParse(`http://${host}/`));
 
 function sendRefusal(response: ServerResponse, { status, code, message }: Refusal): void {
   // The rest of the body is not read: the connection ends with this answer.

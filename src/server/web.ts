@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { brotliCompress, gzip } from 'node:zlib';
 import { createFile, type File, sendFile } from './file.ts';
+import { PAGE_HEADERS, policy } from './headers.ts';
 
 const built = fileURLToPath(new URL('../../dist/web/', import.meta.url));
 const manifest = new URL('../../package.json', import.meta.url);
@@ -30,7 +31,7 @@ export async function createWeb(accounts: WebAccounts) {
   const index = files.get('/index.html');
   files.delete('/index.html');
   const page = index && (await fillIn(index, { ...accounts, version: await readVersion() }));
-  const shared = headersFor(accounts);
+  const shared = { ...PAGE_HEADERS, 'content-security-policy': policyFor(accounts) };
 
   const send = (file: File, caching: string, request: IncomingMessage, response: ServerResponse) =>
     sendFile(file, { ...shared, 'cache-control': caching }, request, response);
@@ -93,27 +94,17 @@ async function readVersion(): Promise<string> {
 }
 
 /** Nothing comes from another host, nothing inline runs, and nobody frames the page. */
-function headersFor(accounts: WebAccounts) {
+function policyFor(accounts: WebAccounts): string {
   const supabase = accounts.accounts === 'supabase' && accounts.supabaseUrl;
-  const policy = [
-    "default-src 'none'",
-    "script-src 'self'",
-    "style-src 'self'",
-    "img-src 'self' data:",
-    "font-src 'self'",
-    `connect-src 'self'${supabase ? ` ${new URL(supabase).origin}` : ''}`,
-    "manifest-src 'self'",
-    "worker-src 'self'",
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-  ];
-  return {
-    'content-security-policy': policy.join('; '),
-    'referrer-policy': 'no-referrer',
-    'cross-origin-opener-policy': 'same-origin',
-    'permissions-policy': 'camera=(), geolocation=(), payment=(), usb=()',
-  };
+  return policy({
+    'script-src': "'self'",
+    'style-src': "'self'",
+    'img-src': "'self' data:",
+    'font-src': "'self'",
+    'connect-src': supabase ? `'self' ${new URL(supabase).origin}` : "'self'",
+    'manifest-src': "'self'",
+    'worker-src': "'self'",
+  });
 }
 
 function sendText(response: ServerResponse, status: number, text: string): void {
@@ -121,7 +112,6 @@ function sendText(response: ServerResponse, status: number, text: string): void 
     .writeHead(status, {
       'content-type': 'text/plain; charset=utf-8',
       'cache-control': 'no-store',
-      'x-content-type-options': 'nosniff',
     })
     .end(text);
 }

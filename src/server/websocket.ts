@@ -94,9 +94,9 @@ export function serveWebSocket(server: Server, parts: Parts) {
       const initial: SocketContext = { socketViewer: socket.viewer };
       const enveloped = graphql.getEnveloped(initial as never);
       const document = tryParse(() => enveloped.parse(params.query));
-      if (!('kind' in document)) return [document];
+      if (!('kind' in document)) return [withoutStatus(document)];
       const errors = enveloped.validate(enveloped.schema, document);
-      if (errors.length > 0) return errors;
+      if (errors.length > 0) return (errors as GraphQLError[]).map(withoutStatus);
       const { operationName, variables: variableValues } = params;
       const contextValue = await enveloped.contextFactory();
       const operation = { document, operationName, variableValues, contextValue, id, socket };
@@ -169,6 +169,9 @@ export function serveWebSocket(server: Server, parts: Parts) {
     if (!socket) leave();
   });
 
+  // What is no WebSocket's beginning; ws would say so in HTML.
+  acceptor.on('wsClientError', (_error, connection) => refuse(connection, '400 Bad Request'));
+
   let ticks = 0;
   const ticking = setInterval(() => {
     const now = Date.now();
@@ -203,15 +206,27 @@ function refuse(connection: Duplex, status: string): void {
   connection.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
 }
 
+/** Without the HTTP status that the engine notes on it; a copy, since the engine keeps it. */
+function withoutStatus(error: GraphQLError): GraphQLError {
+  const { message, nodes, source, positions } = error;
+  const { http: _, ...extensions } = error.extensions;
+  return new GraphQLError(message, {
+    nodes: nodes ?? null,
+    source: source ?? null,
+    positions: positions ?? null,
+    extensions,
+  });
+}
+
 const tooManyOperations = () =>
   new GraphQLError('Too many operations are running on this socket.', {
     extensions: { code: 'RATE_LIMITED', retryAfterMs: 1_000 },
   });
 
-function tryParse<T>(parse: () => T): T | Error {
+function tryParse<T>(parse: () => T): T | GraphQLError {
   try {
     return parse();
   } catch (error) {
-    return error as Error;
+    return error as GraphQLError;
   }
 }
