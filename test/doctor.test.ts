@@ -358,6 +358,10 @@ describe('of PostgreSQL, npm run doctor', () => {
     await change(`delete from drizzle.__drizzle_migrations
       where created_at = (select max(created_at) from drizzle.__drizzle_migrations)`);
     expect(await seen()).toMatch(/^look 1 pending: \d{4}_\w+ → The next npm start/);
+    // What it is to mend is no fault.
+    await change('alter table chat_personalities no force row level security');
+    expect((await examine(onDatabase(other))).exitCode).toBe(0);
+    await change('alter table chat_personalities force row level security');
     await change(`update drizzle.__drizzle_migrations set hash = 'other'
       where created_at = (select min(created_at) from drizzle.__drizzle_migrations)`);
     expect(await seen()).toMatch(/^look applied with another text: 0000_before → /);
