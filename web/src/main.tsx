@@ -4,6 +4,7 @@ import './session/theme.ts';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { App } from './app.tsx';
+import { Unfailing } from './failing/failing.tsx';
 import { registerShell } from './offline.ts';
 import { openAccounts } from './session/accounts.ts';
 import { readSettings } from './settings.ts';
@@ -12,7 +13,9 @@ const root = document.getElementById('root');
 if (root) {
   createRoot(root).render(
     <StrictMode>
-      <App opening={openAccounts(readSettings())} />
+      <Unfailing>
+        <App opening={openAccounts(readSettings())} />
+      </Unfailing>
     </StrictMode>,
   );
 }

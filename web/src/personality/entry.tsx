@@ -1,9 +1,11 @@
 import './entry.css';
-import { lazy, Suspense, useState } from 'react';
+import { Suspense, useState } from 'react';
+import { lazily } from '../failing/failing.tsx';
 
-const Personality = lazy(async () => ({
-  default: (await import('./personality.tsx')).Personality,
-}));
+const Personality = lazily(
+  'The personality',
+  async () => (await import('./personality.tsx')).Personality,
+);
 
 /** The way to what goes along with every message, beside where one writes. */
 export function PersonalityEntry() {

@@ -1,6 +1,7 @@
 import './shortcut.css';
-import { lazy, Suspense, useCallback, useEffect, useRef } from 'react';
+import { Suspense, useCallback, useEffect, useRef } from 'react';
 import { useCanBeRead } from '../chat.tsx';
+import { lazily } from '../failing/failing.tsx';
 import { go, type Place, usePlace, withQuery } from '../location.ts';
 import { markHits } from './hits.ts';
 
@@ -9,12 +10,7 @@ const load = () => import('./dialog.tsx');
 /** Fetches the dialog ahead of its first use; what fails then is tried again when it is opened. */
 const prepare = () => void load().catch(() => {});
 
-const Dialog = lazy(() =>
-  load().then(
-    ({ SearchDialog }) => ({ default: SearchDialog }),
-    () => ({ default: NotLoaded }),
-  ),
-);
+const Dialog = lazily('The search', async () => (await load()).SearchDialog);
 
 /** Kept with the entry of the browser's history that opening the search made. */
 const OPENED_HERE = 'search';
@@ -84,16 +80,5 @@ export function Search() {
         </Suspense>
       )}
     </>
-  );
-}
-
-function NotLoaded() {
-  return (
-    <p role="alert" className="search-missing">
-      The search could not be loaded.{' '}
-      <button type="button" onClick={() => window.location.reload()}>
-        Load the page again
-      </button>
-    </p>
   );
 }

@@ -1,8 +1,9 @@
 import './corner.css';
-import { lazy, Suspense, useState } from 'react';
+import { Suspense, useState } from 'react';
+import { lazily } from '../failing/failing.tsx';
 import { Search } from '../search/shortcut.tsx';
 
-const Panel = lazy(async () => ({ default: (await import('./panel.tsx')).Panel }));
+const Panel = lazily('This part', async () => (await import('./panel.tsx')).Panel);
 
 /** The page's top corner: the way to what concerns the conversation as a whole. */
 export function Corner() {

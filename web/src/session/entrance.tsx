@@ -1,9 +1,10 @@
 import './entrance.css';
-import { lazy, type ReactNode, Suspense } from 'react';
+import { type ReactNode, Suspense } from 'react';
+import { lazily } from '../failing/failing.tsx';
 import { useAccounts } from './accounts.ts';
 import type { AccountState, Glimpse } from './session.ts';
 
-const SignIn = lazy(async () => ({ default: (await import('./sign-in.tsx')).SignIn }));
+const SignIn = lazily('The sign-in', async () => (await import('./sign-in.tsx')).SignIn);
 
 /** What the page says while it does not know who one is. */
 export function Entrance({ state }: { state: Exclude<AccountState, { kind: 'open' }> }) {
