@@ -141,10 +141,11 @@ describe.skipIf(!redisAvailable).each(redisForms)('the page cache on $form', ({ 
     expect(names).toEqual(['config|resetstat', 'evalsha', 'get', 'hmget', 'time']);
   });
 
-  it('lets no reader prolong the lease that a writer set', async () => {
-    await cache.advance(key.userId, 8n);
+  it('lets nobody prolong a lease', async () => {
+    await put(cache, key, 7n);
     const lease = `chat:seq:{${key.userId}}`;
     await node.client.pexpire(lease, 400);
+    await cache.advance(key.userId, 8n);
     const seen = await seenAt(cache, key);
     await cache.fill(key, page(8n), seen, DAY_S);
     await cache.renew(key, 8n, seen);
@@ -152,6 +153,16 @@ describe.skipIf(!redisAvailable).each(redisForms)('the page cache on $form', ({ 
     await cache.look(key);
     expect(await node.client.get(lease)).toBe('9');
     expect(await node.client.pttl(lease)).toBeLessThanOrEqual(400);
+  });
+
+  it('takes an answer that has come, though this process stood still meanwhile', async () => {
+    await put(cache, key, 7n);
+    const found = cache.look(key);
+    const end = performance.now() + 400;
+    while (performance.now() < end);
+    expect(await found).toMatchObject({ kind: 'hit' });
+    expect(link.up).toBe(true);
+    expect(said()).toEqual([]);
   });
 
   it('goes on when Redis has forgotten the scripts', async () => {

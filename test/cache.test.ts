@@ -112,9 +112,35 @@ describe.each(forms)('a page cache $form', ({ available, create }) => {
   it.runIf(available)('goes behind no change with a writer that comes late', async () => {
     await cache.fill(key, page(5n), await seenAt(), DAY_S);
     await cache.advance(key.userId, 6n);
-    await leaseGone();
+    await sleep(LEASE_MS * 1.1);
     await cache.advance(key.userId, 5n);
     expect(await cache.look(key)).toMatchObject({ kind: 'miss', stale: true, seq: 6n });
+  });
+
+  it.runIf(available)('takes no writer that comes late at its word alone', async () => {
+    await cache.fill(key, page(5n), await seenAt(), DAY_S);
+    await leaseGone();
+    // It stood still while another's change, the sixth, was lost to the cache.
+    await cache.advance(key.userId, 5n);
+    expect(await cache.look(key)).toMatchObject({ kind: 'unleased', stored: true });
+    expect(await cache.renew(key, 6n, await seenAt())).toBeUndefined();
+  });
+
+  it.runIf(available)('counts a lease from the look before the reading', async () => {
+    const seen = await seenAt();
+    const end = performance.now() + LEASE_MS;
+    await sleep(LEASE_MS * 0.4);
+    if (!(await cache.fill(key, page(7n), seen, DAY_S))) return; // a machine that was too slow
+    let lastHit = 0;
+    for (;;) {
+      const askedAt = performance.now();
+      if ((await cache.look(key)).kind !== 'hit') break;
+      lastHit = askedAt;
+      await sleep(1);
+    }
+    expect(lastHit).toBeGreaterThan(0);
+    // Two clocks, one of which counts whole milliseconds.
+    expect(lastHit).toBeLessThan(end + 2);
   });
 
   it.runIf(available)('has its pages again once a lease that ran out is renewed', async () => {

@@ -18,7 +18,8 @@ export interface CachedPage {
  * - `hit`: the stored page's `seq` is the one under the lease; it may be served.
  * - `unleased`: nobody knows the current `seq`. `stored` tells whether a page is there. Renew the
  *   lease with the `seq` from PostgreSQL, which also says whether that page is good again.
- * - `miss`: no page, or one from before the current `seq` (`stale`).
+ * - `miss`: no page, or one from before a change (`stale`). What shows `seq` shows every change that was
+ *   acknowledged before the look.
  * - `away`: the cache does not answer; read PostgreSQL and store nothing.
  *
  * `seenAt` is the cache's own clock, in ms, to be handed back to `renew` and `fill`.
@@ -37,15 +38,16 @@ export type Lookup =
 /**
  * Finished pages that cannot be stale (docs/decisions: pages under a lease). A page describes itself
  * by its `seq`; one small key per user, `chat:seq:{user}`, says which `seq` is current, for
- * `leaseMs`. Nothing is ever deleted to invalidate.
+ * `leaseMs` from the look of the reader that set it. Nothing is ever deleted to invalidate.
  */
 export interface PageCache {
   /** One round trip. A hit does not prolong the lease. */
   look(key: PageKey): Promise<Lookup>;
   /**
-   * A reader that found no lease sets it to the `seq` it then read from PostgreSQL, never lowering
-   * it; refused when more than half a lease has passed since `seenAt`. Answers the stored page if it
-   * is good under the resulting lease.
+   * A reader that found no lease sets it to the `seq` it then read from PostgreSQL, or to a newer one
+   * that a writer came with, until `leaseMs` after `seenAt`; it raises a lease that is there. Refused when
+   * more than half a lease has passed since `seenAt`. Answers the stored page if it is good under the
+   * resulting lease.
    */
   renew(key: PageKey, seq: bigint, seenAt: number): Promise<CachedPage | undefined>;
   /**
@@ -54,10 +56,9 @@ export interface PageCache {
    */
   fill(key: PageKey, page: CachedPage, seenAt: number, ttlSeconds: number): Promise<boolean>;
   /**
-   * Called by a write, after its commit and before its acknowledgement: the lease becomes the maximum
-   * of what it was and `seq`, and lives `leaseMs` from now. A writer that comes late, when the lease of
-   * a later change has run out, does not go back behind that change. Never throws; a process that could
-   * not move a lease finds the cache `away` until that lease must have run out.
+   * Called by a write, after its commit and before its acknowledgement: raises the lease if there is one,
+   * and tells readers that are about to set one. Never throws; a process that could not move a lease
+   * finds the cache `away` until that lease must have run out.
    */
   advance(userId: string, seq: bigint): Promise<void>;
 }

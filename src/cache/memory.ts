@@ -7,6 +7,7 @@ interface Options {
   readonly maxBytes?: number;
 }
 
+/** Once it has ended, the newest number that is known all the same. */
 interface Lease {
   readonly seq: bigint;
   readonly endsAt: number;
@@ -24,28 +25,27 @@ export function createMemoryCache(options: Options = {}): PageCache {
   const leases = new LRUCache<string, Lease>({ max: LEASES });
   const now = () => performance.now();
 
-  function leaseOf(userId: string): bigint | undefined {
-    const lease = leases.get(userId);
-    return lease && lease.endsAt > now() ? lease.seq : undefined;
-  }
-
   /** What a reader knows: sets a lease that is missing, raises one that is there, prolongs none. */
   function learn(userId: string, seq: bigint, seenAt: number): bigint | undefined {
     if (now() - seenAt > leaseMs / 2) return undefined;
     const lease = leases.get(userId);
-    const live = lease && lease.endsAt > now() ? lease : undefined;
-    const current = live && live.seq > seq ? live.seq : seq;
-    leases.set(userId, { seq: current, endsAt: live?.endsAt ?? now() + leaseMs });
+    const isLive = lease !== undefined && lease.endsAt > now();
+    const current = lease && lease.seq > seq ? lease.seq : seq;
+    leases.set(userId, { seq: current, endsAt: isLive ? lease.endsAt : seenAt + leaseMs });
     return current;
   }
 
   return {
     async look(key) {
       const page = pages.get(textOf(key));
-      const seq = leaseOf(key.userId);
-      if (seq === undefined) return { kind: 'unleased', stored: page !== undefined, seenAt: now() };
-      if (page?.seq === seq) return { kind: 'hit', ...page };
-      return { kind: 'miss', stale: page !== undefined, seq, seenAt: now() };
+      const lease = leases.get(key.userId);
+      const isLive = lease !== undefined && lease.endsAt > now();
+      if (isLive && page?.seq === lease.seq) return { kind: 'hit', ...page };
+      // Without a lease a page may still be good, unless a writer came with a newer number than it has.
+      if (!lease || (!isLive && page && page.seq >= lease.seq)) {
+        return { kind: 'unleased', stored: page !== undefined, seenAt: now() };
+      }
+      return { kind: 'miss', stale: page !== undefined, seq: lease.seq, seenAt: now() };
     },
     async renew(key, seq, seenAt) {
       const current = learn(key.userId, seq, seenAt);
@@ -60,10 +60,8 @@ export function createMemoryCache(options: Options = {}): PageCache {
       return true;
     },
     async advance(userId, seq) {
-      // Also a lease that ran out: a writer that comes late must not go back behind it.
-      const known = leases.get(userId)?.seq ?? seq;
-      const current = known > seq ? known : seq;
-      leases.set(userId, { seq: current, endsAt: now() + leaseMs });
+      const { seq: known, endsAt } = leases.get(userId) ?? { seq, endsAt: now() };
+      leases.set(userId, { seq: known > seq ? known : seq, endsAt });
     },
   };
 }

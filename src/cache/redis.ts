@@ -20,22 +20,28 @@ local now = t[1] * 1000 + math.floor(t[2] / 1000)
 
 const PRELUDE = `${NEWER}${NOW}`;
 
+// Without a lease a page may still be good, unless a writer came with a newer number than it has.
 const LOOK = `
 local lease = redis.call('GET', KEYS[1])
 local page = redis.call('HMGET', KEYS[2], 'seq', 'body')
 if lease and lease == page[1] then return {lease, page[2]} end
-${NOW}
-return {lease or '', page[1] and 1 or 0, string.format('%.0f', now)}`;
+${PRELUDE}
+local known = lease or redis.call('GET', KEYS[3])
+if not lease and page[1] and not (known and newer(known, page[1])) then known = false end
+return {known or '', page[1] and 1 or 0, string.format('%.0f', now)}`;
 
 // What a reader read from PostgreSQL: sets a lease that is missing, raises one that is there, and
-// prolongs none. Too late, it says nothing: a lease that a write set meanwhile may have run out.
+// prolongs none. A lease lives from the look that came before the reading, and not from when it is set:
+// what it says was right after that look, so that no page outlives a change by more than a lease, whatever
+// becomes of the change's writer. Too late, a reader says nothing, to be far from where a lease ends.
 const LEARN = `${PRELUDE}
 local seq, seenAt, leaseMs = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 if now < seenAt or now - seenAt > leaseMs / 2 then return false end
 local lease = redis.call('GET', KEYS[1])
 if not lease then
-  redis.call('SET', KEYS[1], seq, 'PX', leaseMs)
-  lease = seq
+  local top = redis.call('GET', KEYS[3])
+  lease = top and newer(top, seq) and top or seq
+  redis.call('SET', KEYS[1], lease, 'PX', leaseMs - (now - seenAt))
 elseif newer(seq, lease) then
   redis.call('SET', KEYS[1], seq, 'KEEPTTL')
   lease = seq
@@ -52,18 +58,17 @@ redis.call('HSET', KEYS[2], 'seq', seq, 'body', ARGV[4])
 redis.call('EXPIRE', KEYS[2], ARGV[5])
 return 1`;
 
-// A writer that stood still between its commit and this comes when the lease of a later change may have
-// run out. With its own number it would bring back pages from before that change: hence the highest
-// number that any writer came with, which outlives the leases.
-const ADVANCE = `${PRELUDE}
+// A writer raises a lease that is there, and neither sets nor prolongs one: it may have stood still for
+// any time since its commit, and know less than others by now. A reader that looked before this and read
+// before the commit finds the number here.
+const ADVANCE = `${NEWER}
 local seq, lease, top = ARGV[1], redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2])
-if lease and newer(lease, seq) then seq = lease end
+if lease and newer(seq, lease) then redis.call('SET', KEYS[1], seq, 'KEEPTTL') end
 if top and newer(top, seq) then seq = top end
-redis.call('SET', KEYS[1], seq, 'PX', ARGV[2])
-if seq ~= top then redis.call('SET', KEYS[2], seq, 'EX', ARGV[3]) end
+redis.call('SET', KEYS[2], seq, 'EX', ARGV[2])
 return 1`;
 
-/** No writer stands still for longer than this and goes on. */
+/** Longer than any reader waits; and so long, nobody tries to renew what was changed. */
 const TOP_S = 3_600;
 
 type Script = (...args: (string | number | Buffer)[]) => Promise<unknown>;
@@ -75,9 +80,9 @@ export function createRedisCache(link: RedisLink, { leaseMs = 5_000 }: Options =
 
   function scripts(client: RedisClient): Scripts {
     if (!prepared.has(client)) {
-      client.defineCommand('chatLook', { numberOfKeys: 2, lua: LOOK });
-      client.defineCommand('chatRenew', { numberOfKeys: 2, lua: RENEW });
-      client.defineCommand('chatFill', { numberOfKeys: 2, lua: FILL });
+      client.defineCommand('chatLook', { numberOfKeys: 3, lua: LOOK });
+      client.defineCommand('chatRenew', { numberOfKeys: 3, lua: RENEW });
+      client.defineCommand('chatFill', { numberOfKeys: 3, lua: FILL });
       client.defineCommand('chatAdvance', { numberOfKeys: 2, lua: ADVANCE });
       prepared.add(client);
     }
@@ -120,9 +125,9 @@ export function createRedisCache(link: RedisLink, { leaseMs = 5_000 }: Options =
       // Also while leases are not trusted yet: others do trust them. One that cannot be moved makes
       // this process trust none until it must have run out, whatever the reason: a Redis without memory
       // takes no writes and still answers reads.
-      const keys = [leaseKey(userId), `chat:top:{${userId}}`] as const;
+      const keys = [leaseKey(userId), topKey(userId)] as const;
       await link
-        .run((client) => scripts(client).chatAdvance(...keys, String(seq), leaseMs, TOP_S))
+        .run((client) => scripts(client).chatAdvance(...keys, String(seq), TOP_S))
         .catch(() => link.distrust());
     },
   };
@@ -130,5 +135,7 @@ export function createRedisCache(link: RedisLink, { leaseMs = 5_000 }: Options =
 
 const leaseKey = (userId: string) => `chat:seq:{${userId}}`;
 
+const topKey = (userId: string) => `chat:top:{${userId}}`;
+
 const keysOf = ({ prefix, userId, suffix }: PageKey) =>
-  [leaseKey(userId), `${prefix}:{${userId}}:${suffix}`] as const;
+  [leaseKey(userId), `${prefix}:{${userId}}:${suffix}`, topKey(userId)] as const;
