@@ -49,7 +49,8 @@ const commandOptions: RedisOptions = {
   enableOfflineQueue: false,
   autoResendUnfulfilledCommands: false,
   maxRetriesPerRequest: 1,
-  commandTimeout: COMMAND_TIMEOUT_MS,
+  // Of what ioredis asks by itself; what is asked here is `inTime`.
+  commandTimeout: FIRST_CONNECT_MS,
   connectTimeout: FIRST_CONNECT_MS,
   socketTimeout: SILENCE_MS,
   enableAutoPipelining: false,
@@ -103,7 +104,9 @@ export async function connectRedis(urls: string, log: Logger): Promise<RedisLink
       { length: isCluster ? CLUSTER_PROBES : 1 },
       (_, i) => `chat:probe:${i}`,
     );
-    const answers = await Promise.allSettled(keys.map((key) => client.set(key, 1, 'PX', 1_000)));
+    const answers = await Promise.allSettled(
+      keys.map((key) => inTime(client.set(key, 1, 'PX', 1_000))),
+    );
     if (closed) return;
     if (answers.some(({ status }) => status === 'rejected')) {
       probing = setTimeout(probe, PROBE_MS);
@@ -151,7 +154,7 @@ export async function connectRedis(urls: string, log: Logger): Promise<RedisLink
     async run(command) {
       if (!up) throw new RedisAway();
       try {
-        return await command(client);
+        return await inTime(command(client));
       } catch (error) {
         // A library's own verdict (a rate limit reached), not a failure.
         if (!(error instanceof Error)) throw error;
@@ -179,6 +182,25 @@ export async function connectRedis(urls: string, log: Logger): Promise<RedisLink
       for (const connection of [client, ...subscribers]) connection.disconnect();
     },
   };
+}
+
+/**
+ * The answer, if it comes within COMMAND_TIMEOUT_MS. A process that stood still for longer finds its timer
+ * run out and the answer there: it takes the answer, where ioredis' own `commandTimeout` takes the timer,
+ * and others would serve pages from before a change whose lease was moved all the time.
+ */
+async function inTime<T>(answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    const giveUp = () => reject(new Error('Command timed out'));
+    // After what has come in meanwhile.
+    timer = setTimeout(() => setImmediate(giveUp), COMMAND_TIMEOUT_MS);
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /**
