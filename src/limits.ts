@@ -10,7 +10,7 @@ export interface SendLimiter {
 
 interface Options {
   readonly perMinute: number;
-  /** Counts over all processes; without, or while Redis is away, each process counts for itself. */
+  /** Counts over all processes; without, and while Redis is away, each process counts for itself. */
   readonly link?: RedisLink;
 }
 
@@ -21,25 +21,33 @@ export function createSendLimiter({ perMinute, link }: Options): SendLimiter {
   const here = new RateLimiterMemory({ points: perMinute, duration: MINUTE_S });
   let everywhere: RateLimiterRedis | undefined;
 
-  async function consume(key: string): Promise<void> {
-    if (link?.up) {
-      try {
-        await link.run((client) => {
-          everywhere ??= new RateLimiterRedis({
-            storeClient: client,
-            points: perMinute,
-            duration: MINUTE_S,
-            keyPrefix: 'chat:rate',
-          });
-          return everywhere.consume(key);
+  /** Whatever else than a refusal Redis says: no reason to refuse a message. */
+  async function countEverywhere(key: string): Promise<void> {
+    if (!link?.up) return;
+    try {
+      await link.run((client) => {
+        everywhere ??= new RateLimiterRedis({
+          storeClient: client,
+          points: perMinute,
+          duration: MINUTE_S,
+          keyPrefix: 'chat:rate',
         });
-        return;
-      } catch (error) {
-        // Whatever else Redis says: no reason to refuse a message.
-        if (error instanceof RateLimiterRes) throw error;
-      }
+        return everywhere.consume(key);
+      });
+    } catch (error) {
+      if (error instanceof RateLimiterRes) throw error;
     }
-    await here.consume(key);
+  }
+
+  /** Here too while Redis counts: it may be away for the rest of the minute, or have been. */
+  async function consume(key: string): Promise<void> {
+    try {
+      await here.consume(key);
+      await countEverywhere(key);
+    } catch (refusal) {
+      await here.reward(key);
+      throw refusal;
+    }
   }
 
   return {

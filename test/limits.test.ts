@@ -80,6 +80,13 @@ describe.skipIf(!redisAvailable).each(redisForms)(
       for (const { client } of redis.nodes) expect(await client.dbsize()).toBe(1);
     });
 
+    it('counts nothing that was refused', async () => {
+      expect(await admitted(one, userId, 5)).toBe(5);
+      expect(await admitted(two, userId, 20)).toBe(0);
+      await node.client.del(`chat:rate:{${userId}}`);
+      expect(await admitted(two, userId, 20)).toBe(5);
+    });
+
     it('goes on when Redis has forgotten the script', async () => {
       expect(await admitted(one, userId, 3)).toBe(3);
       await node.client.script('FLUSH');
@@ -92,7 +99,8 @@ describe.skipIf(!redisAvailable).each(redisForms)(
         await one.take(userId);
         for (const { client } of redis.nodes) await client.config('RESETSTAT');
         const end = await hurt(redis, part, how);
-        expect(await admitted(one, userId, 20)).toBe(5);
+        // With the one from before: no process admits more than the limit, and so all not more than theirs.
+        expect(await admitted(one, userId, 20)).toBe(4);
         for (let i = 0; i < 100; i += 1) await one.take(randomUUID());
         expect(await admitted(two, userId, 20)).toBe(5);
         await end();
@@ -104,6 +112,7 @@ describe.skipIf(!redisAvailable).each(redisForms)(
           expect(Number(scripts?.[1] ?? 0)).toBeLessThanOrEqual(40);
         }
         await expect.poll(() => links.every(({ up }) => up), SOON).toBe(true);
+        expect(await admitted(one, userId, 1)).toBe(0);
         const another = redis.userOn(node);
         const both = [await admitted(one, another, 3), await admitted(two, another, 3)];
         expect(both).toEqual([3, 2]);
