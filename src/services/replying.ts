@@ -237,11 +237,17 @@ export function createReplies(parts: Parts) {
       return row;
     },
 
-    /** The message once its reply has ended, wherever it is being written. */
+    /**
+     * The message once its reply has ended, wherever it is being written, and once that was announced:
+     * who ended it may not have come to that yet, or have died.
+     */
     async ended(viewer: Claims, id: string): Promise<MessageRow> {
       let wake: () => void = () => {};
+      let announced = 0n;
       const stopListening = await events.listen(viewer.sub, (hint) => {
-        if (hint.kind === 'changed') wake();
+        if (hint.kind !== 'changed') return;
+        if (BigInt(hint.seq) > announced) announced = BigInt(hint.seq);
+        wake();
       });
       try {
         for (;;) {
@@ -250,7 +256,10 @@ export function createReplies(parts: Parts) {
           });
           const row = await messages.find(viewer, id);
           if (!row) throw notFound();
-          if (!isRunning(row)) return row;
+          if (!isRunning(row)) {
+            if (row.seq > announced) await announce(viewer.sub, row.seq);
+            return row;
+          }
           await atMost(timing.pollMs, woken);
         }
       } finally {

@@ -36,8 +36,11 @@ export function createSending({ messages, replies, limiter, announce }: Parts) {
     });
   }
 
-  async function answer(viewer: Claims, row: MessageRow, awaitReply: boolean): Promise<MessageRow> {
-    return awaitReply ? replies.ended(viewer, row.id) : row;
+  /** What was stored before: the process that stored it may have died before it told anybody. */
+  async function answerAgain(viewer: Claims, row: MessageRow, awaitReply: boolean) {
+    if (awaitReply) return replies.ended(viewer, row.id);
+    await announce(viewer.sub, row.seq);
+    return row;
   }
 
   return {
@@ -57,7 +60,7 @@ export function createSending({ messages, replies, limiter, announce }: Parts) {
 
       // Before the limiter: a retry is no new message and must not be refused.
       const claimed = chosen === undefined ? undefined : await messages.claimed(viewer, body);
-      if (claimed) return answer(viewer, first(claimed), awaitReply);
+      if (claimed) return answerAgain(viewer, first(claimed), awaitReply);
       await takeTurn(viewer);
 
       const token = replies.newToken();
@@ -67,11 +70,10 @@ export function createSending({ messages, replies, limiter, announce }: Parts) {
         throw withId(error, id);
       });
       const row = first(stored);
-      if (stored.kind === 'created') {
-        await announce(viewer.sub, row.seq);
-        replies.start(viewer, row, token);
-      }
-      return answer(viewer, row, awaitReply);
+      if (stored.kind !== 'created') return answerAgain(viewer, row, awaitReply);
+      await announce(viewer.sub, row.seq);
+      replies.start(viewer, row, token);
+      return awaitReply ? replies.ended(viewer, row.id) : row;
     },
 
     /** Keeps what has come so far of a running reply. */
@@ -79,7 +81,7 @@ export function createSending({ messages, replies, limiter, announce }: Parts) {
       const id = checkId('id', givenId);
       const row = await messages.find(viewer, id);
       if (!row) throw notFound();
-      if (row.status === 'STOPPED') return row;
+      if (row.status === 'STOPPED') return answerAgain(viewer, row, false);
       if (row.status === 'COMPLETE' || row.status === 'FAILED') {
         throw conflict('This reply has ended already.');
       }
