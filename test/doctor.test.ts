@@ -9,7 +9,9 @@ import { fileURLToPath } from 'node:url';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { diagnose } from '../src/doctor/doctor.ts';
+import { COMMANDS, ONE_REDIS } from '../src/doctor/redis-commands.ts';
 import type { Section } from '../src/doctor/examine.ts';
+import { HISTORY, send, signIn } from './kit/client.ts';
 import { createTestDatabase, type TestDatabase } from './kit/database.ts';
 import { startGate } from './kit/gate.ts';
 import { type GeminiServer, startGeminiServer } from './kit/gemini-server.ts';
@@ -17,6 +19,8 @@ import { freePort } from './kit/ports.ts';
 import { pgbouncerAvailable, startPgbouncer } from './kit/pgbouncer.ts';
 import { type PostgresServer, startPostgres } from './kit/postgres.ts';
 import { redisAvailable, type RedisServer, startRedis } from './kit/redis.ts';
+import { startServerForTest } from './kit/server.ts';
+import { collect, connect, EVENTS } from './kit/subscriptions.ts';
 import { startSupabaseServer, type SupabaseServer } from './kit/supabase-server.ts';
 
 const main = fileURLToPath(new URL('../src/doctor/main.ts', import.meta.url));
@@ -545,6 +549,31 @@ describe.skipIf(!redisAvailable)('of Redis, npm run doctor', () => {
       expect.stringMatching(/^fault the user may not HSET, PUBLISH, SUBSCRIBE → /),
       1,
     ]);
+  });
+
+  it('knows of every command that the server sends', async () => {
+    const names = [...COMMANDS, ...ONE_REDIS].map(([name, sub]) =>
+      name === 'client' ? `+${name}|${sub}` : `+${name}`,
+    );
+    await redis.client.acl('SETUSER', 'server', 'on', '>hunter2-user', '~chat:*', '&chat:*');
+    await redis.client.acl('SETUSER', 'server', '+eval', ...names);
+    await redis.client.acl('LOG', 'RESET');
+    const REDIS_URL = redis.url.replace('//', '//server:hunter2-user@');
+    const server = await startServerForTest({ env: { REDIS_URL, RATE_LIMIT_PER_MINUTE: '100' } });
+    const me = await signIn(server);
+    const events = collect(connect(server, me.token), EVENTS);
+    await send(me, 'hello');
+    await events.first(({ data }) => data.chatEvents.__typename === 'MessageChanged');
+    const served = async () => (await me.ask(HISTORY)).headers.get('cache-status');
+    await expect.poll(served).toMatch(/hit/);
+    // A subscriber looks every two seconds whether its connection is alive.
+    const looked = async () => (await redis.client.info('commandstats')).includes('client|info');
+    await expect.poll(looked).toBe(true);
+    // ioredis tells its name where it may, from Redis 7.2 on.
+    const refused = ((await redis.client.acl('LOG')) as unknown[]).map((one) =>
+      JSON.stringify(one),
+    );
+    expect(refused.filter((one) => !one.includes('client|setinfo'))).toEqual([]);
   });
 
   it('sees a replica, and nodes of a Cluster', async () => {

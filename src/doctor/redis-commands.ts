@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis';
 import { type Finding, fault, ok } from './finding.ts';
 
 /** What the server sends, by itself or from a script; `KEY` and `CHANNEL` are named as it names them. */
-const COMMANDS = [
+export const COMMANDS = [
   ['evalsha', 'sha', '1', 'KEY'],
   ['time'],
   ['get', 'KEY'],
@@ -11,12 +11,15 @@ const COMMANDS = [
   ['incrby', 'KEY', '1'],
   ['pttl', 'KEY'],
   ['hget', 'KEY', 'seq'],
+  ['hmget', 'KEY', 'seq'],
   ['hset', 'KEY', 'seq', '1'],
   ['expire', 'KEY', '1'],
+  ['info'],
   ['client', 'info'],
 ] as const;
 
-const ONE_REDIS = [
+/** Beside them, where there is no Cluster. */
+export const ONE_REDIS = [
   ['publish', 'CHANNEL', ''],
   ['subscribe', 'CHANNEL'],
   ['unsubscribe', 'CHANNEL'],
