@@ -301,13 +301,13 @@ describe('of PostgreSQL, npm run doctor', () => {
   it('does not wait for what is frozen', async () => {
     const model = gemini.gate();
     gemini.script({ hold: model.promise });
-    await own.freeze();
-    redis?.freeze();
     onTestFinished(async () => {
       await own.thaw();
       redis?.thaw();
       model.open();
     });
+    await own.freeze();
+    redis?.freeze();
     const { lines, exitCode } = await examine({ ...healthy(), ...onDatabase(own) });
     expect(exitCode).toBe(1);
     expect(lines).toMatchObject({

@@ -113,10 +113,10 @@ export async function newFolder(mode: 0o700 | 0o755 = 0o755): Promise<string> {
   return folder;
 }
 
-/** SIGKILL, for one that may have ended by itself meanwhile. */
-export function kill(pid: number): void {
+/** For one that may have ended by itself meanwhile. */
+export function kill(pid: number, signal: NodeJS.Signals = 'SIGKILL'): void {
   try {
-    process.kill(pid, 'SIGKILL');
+    process.kill(pid, signal);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }

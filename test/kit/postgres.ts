@@ -43,7 +43,7 @@ export async function startPostgres(): Promise<PostgresServer> {
     while (pids.some(isRunning)) await sleep(10);
   };
   const signal = async (name: NodeJS.Signals) => {
-    for (const pid of await processesOf(dataDir)) process.kill(pid, name);
+    for (const pid of await processesOf(dataDir)) kill(pid, name);
   };
 
   await start();
