@@ -55,6 +55,8 @@ export interface GeminiServer {
   readonly running: number;
   /** The behaviours of the next requests, in order; without: the default. */
   script(...behaviours: Behaviour[]): void;
+  /** How to answer what the script says nothing of, by the last words of the user. */
+  choose(behaviourFor: (words: string) => Behaviour | undefined): void;
   gate(): { readonly promise: Promise<void>; open(): void };
   reset(): void;
   stop(): Promise<void>;
@@ -85,13 +87,14 @@ const METHOD = /^\/v1beta\/models\/[^/:]+:(generateContent|streamGenerateContent
 export async function startGeminiServer({ port = 0 } = {}): Promise<GeminiServer> {
   const requests: GeminiRequest[] = [];
   let script: Behaviour[] = [];
+  let choose: (words: string) => Behaviour | undefined = () => undefined;
   let running = 0;
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = JSON.parse((await text(request)) || '{}');
     const path = request.url ?? '';
     requests.push({ path, headers: request.headers, body, at: performance.now() });
-    const behaviour = script.shift() ?? {};
+    const behaviour = script.shift() ?? choose(wordsOf(body)) ?? {};
     await waitFor(behaviour.hold);
     const method = METHOD.exec(path)?.[1];
     const model = MODEL.exec(path)?.[1];
@@ -126,6 +129,9 @@ export async function startGeminiServer({ port = 0 } = {}): Promise<GeminiServer
     script(...behaviours) {
       script = behaviours;
     },
+    choose(behaviourFor) {
+      choose = behaviourFor;
+    },
     gate() {
       let open: () => void = () => {};
       const promise = new Promise<void>((resolve) => {
@@ -136,6 +142,7 @@ export async function startGeminiServer({ port = 0 } = {}): Promise<GeminiServer
     reset() {
       requests.length = 0;
       script = [];
+      choose = () => undefined;
     },
     async stop() {
       server.closeAllConnections();
@@ -193,8 +200,11 @@ function sendModel(response: ServerResponse, name: string): void {
   response.end(JSON.stringify({ name, version: '001', supportedGenerationMethods }));
 }
 
+const wordsOf = (body: GeminiRequest['body']) =>
+  String(body.contents?.at(-1)?.parts?.at(-1)?.text ?? '');
+
 function piecesOf({ chunks }: Behaviour, body: GeminiRequest['body']): Piece[] {
-  const asked = String(body.contents?.at(-1)?.parts?.at(-1)?.text ?? '').slice(0, 100);
+  const asked = wordsOf(body).slice(0, 100);
   const pieces = chunks ?? ['You ', 'wrote ', asked.toWellFormed()];
   return pieces.map((piece) => (typeof piece === 'string' ? { text: piece } : piece));
 }

@@ -37,6 +37,9 @@ export interface Installation {
   readonly members: readonly Member[];
   /** In front of the members that serve; doors keep their address while members come and go. */
   readonly balancer: Balancer;
+  /** What its servers are told. */
+  readonly env: Readonly<Record<'DATA_DIR' | 'DATABASE_URL' | 'MIGRATION_DATABASE_URL', string>> &
+    Readonly<Record<string, string>>;
   /** Ends everything, whatever a test did to it. */
   stop(): Promise<void>;
 }
@@ -82,7 +85,7 @@ export async function startInstallation(options: InstallationOptions = {}): Prom
     const members = Array.from({ length: options.members ?? 1 }, () => createMember(env, balancer));
     onStop.push(() => Promise.all(members.map((member) => member.kill())));
     await Promise.all(members.map((member) => member.start()));
-    return { postgres, redis, gemini, postgresGate, redisGate, members, balancer, stop };
+    return { postgres, redis, gemini, postgresGate, redisGate, members, balancer, env, stop };
   } catch (error) {
     await stop();
     throw error;

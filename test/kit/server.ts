@@ -21,7 +21,7 @@ export interface TestServerOptions {
   /** Environment variables beside PORT, DATA_DIR and the database's. */
   readonly env?: Readonly<Record<string, string>>;
   /** Share the database (and accounts) of another server: two processes of one installation. */
-  readonly beside?: TestServer;
+  readonly beside?: Pick<TestServer, 'database' | 'dataDir'>;
   readonly replyTiming?: Partial<ReplyTiming>;
   readonly connectionLimits?: Partial<ConnectionLimits>;
 }
