@@ -1,21 +1,45 @@
+import { randomUUID } from 'node:crypto';
+import { type SQL, type SQLWrapper, sql } from 'drizzle-orm';
+import { PgDialect } from 'drizzle-orm/pg-core';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { auditDatabase } from '../../src/db/audit.ts';
-import { createTestDatabase, type TestDatabase } from '../kit/database.ts';
+import {
+  type Claims,
+  createDatabase,
+  type Database,
+  type QueryBuilder,
+} from '../../src/db/database.ts';
+import { createMessageStore, type MessageRow } from '../../src/db/messages.ts';
+import { createReplyStore } from '../../src/db/replies.ts';
+import { createUserStore } from '../../src/db/users.ts';
+import { type Client, send, signIn } from '../kit/client.ts';
+import { times } from '../kit/promises.ts';
+import { startServer, type TestServer } from '../kit/server.ts';
 import { report } from '../kit/trials.ts';
+import { rowsOf, seedVictim, type Victim } from '../kit/victim.ts';
 
-let database: TestDatabase;
+let server: TestServer;
 let owner: postgres.Sql;
 let login: postgres.Sql;
+let database: Database;
+let victim: Victim;
+let intruder: Client;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  owner = postgres(database.ownerUrl, { max: 1, onnotice: () => {} });
-  login = postgres(database.url, { max: 1, onnotice: () => {} });
+  server = await startServer();
+  owner = postgres(server.database.ownerUrl, { max: 1, onnotice: () => {} });
+  login = postgres(server.database.url, { max: 1, onnotice: () => {} });
+  database = createDatabase({ url: server.database.url });
+  victim = await seedVictim(server, owner);
+  intruder = await signIn(server);
+  await send(intruder, 'one thing of my own');
 });
 afterAll(async () => {
   await owner?.end();
   await login?.end();
+  await database?.close();
+  await server?.stop();
 });
 
 interface Damage {
@@ -186,6 +210,15 @@ describe('the audit of the database', () => {
     expect(others).toHaveLength(0);
   });
 
+  it('leaves nothing to the login role by itself', async () => {
+    const [role] = await owner`
+      select rolsuper, rolbypassrls, rolinherit from pg_roles where rolname = 'chatkeep'`;
+    expect(role).toEqual({ rolsuper: false, rolbypassrls: false, rolinherit: false });
+    for (const table of ['chat_history', 'chat_reply_leases', 'auth.users']) {
+      await expect(login.unsafe(`select 1 from ${table}`)).rejects.toMatchObject({ code: '42501' });
+    }
+  });
+
   it('finds each thing that is wrong', async ({ task }) => {
     const violations: string[] = [];
     for (const { done, undone, found } of DAMAGES) {
@@ -197,5 +230,270 @@ describe('the audit of the database', () => {
       if (left.length > 0) violations.push(`${undone}: ${left.join(' ')}`);
     }
     report({ task }, 'database', { trials: DAMAGES.length, of: 'things broken', violations });
+  });
+});
+
+/** What a list of statements is made into before it is sent, and in whose name. */
+interface Bent {
+  readonly what: string;
+  /** Whose filters the stores write into their statements. */
+  readonly asked: () => Claims;
+  readonly database: (noted: (rows: unknown) => void) => Database;
+}
+
+const dialect = new PgDialect();
+
+/** The statement as it would be if nobody had thought of users: every `user_id = …` is true. */
+function withoutUsers(query: SQLWrapper): SQL {
+  const written = dialect.sqlToQuery(query.getSQL());
+  const text = written.sql.replace(
+    /("?[\w.]+"?\.)?"user_id" = (\$\d+)/g,
+    (_, _table, param) => `${param}::uuid is not null`,
+  );
+  const parts = text.split(/\$(\d+)/).map((part, i) =>
+    // As a parameter of its own, in the place where it stood.
+    i % 2 === 0 ? sql.raw(part) : sql`${sql.param(written.params[Number(part) - 1])}`,
+  );
+  return sql.join(parts);
+}
+
+const BENT: readonly Bent[] = [
+  {
+    what: "with the victim's own filters",
+    asked: () => ({ sub: victim.userId }),
+    database: (noted) => ({
+      ...database,
+      async asUser(_, build, options) {
+        const rows = await database.asUser({ sub: intruder.userId }, build, options);
+        noted(rows);
+        return rows;
+      },
+    }),
+  },
+  {
+    what: 'without any filter',
+    asked: () => ({ sub: intruder.userId }),
+    database: (noted) => ({
+      ...database,
+      async asUser(claims, build) {
+        const rows = await database.asUser(claims, (db) =>
+          build(db).map((query) => db.execute(withoutUsers(query))),
+        );
+        noted(rows);
+        // Rows as objects and not as the store expects them: what it makes of them does not matter.
+        return rows as never;
+      },
+    }),
+  },
+];
+
+type Calls<S> = { readonly [K in keyof S]: (claims: Claims) => unknown };
+
+/** Each method of each store, with the victim's ids; one that is missing here is a type error. */
+function callsOf(on: Database) {
+  const messages = createMessageStore(on);
+  const replies = createReplyStore(on);
+  const users = createUserStore(on);
+  const { COMPLETE = '', STREAMING = '', FAILED = '', DELETED = '' } = victim.ids;
+  const fresh = (id: string) => ({
+    id,
+    message: 'intruding',
+    personalityContext: undefined,
+    mood: 'NEUTRAL' as const,
+    moodScore: 0,
+    token: randomUUID(),
+    leaseMs: 60_000,
+  });
+  const page = { size: 50, towards: 'older' } as const;
+  const ofMessages: Calls<typeof messages> = {
+    page: async (me) => [
+      await messages.page(me, page),
+      await messages.page(me, { ...page, terms: [victim.canary] }),
+      await messages.page(me, { ...page, towards: 'newer' }),
+    ],
+    seq: (me) => messages.seq(me),
+    find: (me) => messages.find(me, COMPLETE),
+    claimed: async (me) => [
+      await messages.claimed(me, fresh(COMPLETE)),
+      await messages.claimed(me, fresh(DELETED)),
+    ],
+    insert: async (me) => {
+      await Promise.allSettled([messages.insert(me, fresh(COMPLETE))]);
+      await messages.insert(me, fresh(randomUUID()));
+    },
+    delete: (me) => messages.delete(me, COMPLETE),
+    changes: (me) => messages.changes(me, 0n, 100),
+    running: (me) => messages.running(me),
+    trend: (me) =>
+      messages.trend(me, { from: '2021-01-01', to: '2022-01-01', bucket: 'DAY', timeZone: 'UTC' }),
+    turnsBefore: (me) =>
+      messages.turnsBefore(me, { id: COMPLETE, createdAt: 'infinity' } as MessageRow, 10),
+  };
+  const outcome = { status: 'FAILED', response: 'intruding', failure: null } as const;
+  const reply = { userId: victim.userId, messageId: STREAMING, token: leaseToken };
+  const ofReplies: Calls<Omit<typeof replies, 'beat' | 'abandoned'>> = {
+    progress: (me) => replies.progress(me, STREAMING, leaseToken, 'intruding'),
+    finish: (me) => replies.finish(me, STREAMING, leaseToken, outcome),
+    abandon: (me) => replies.abandon(me, reply, { status: 'FAILED', failure: null }),
+    restart: (me) => replies.restart(me, FAILED, randomUUID(), 60_000),
+    requestStop: (me) => replies.requestStop(me, STREAMING),
+  };
+  const ofUsers: Calls<typeof users> = {
+    register: (me) => users.register(me),
+    setPersonality: async (me) => [
+      await users.setPersonality(me, { intruding: true }),
+      await users.setPersonality(me, null),
+    ],
+  };
+  return Object.entries({ ...ofMessages, ...ofReplies, ...ofUsers });
+}
+
+/** Of the victim's reply that is being written: known to the intruder, for the sake of the test. */
+let leaseToken = '';
+
+interface Found {
+  readonly name: string;
+  /** The code with which it was refused, or what the store stumbled over; empty for neither. */
+  readonly refusal: string;
+  readonly traces: readonly string[];
+}
+
+/** Calls everything, and says what came of it. */
+async function tryAll(bent: Bent): Promise<Found[]> {
+  const [lease] = await owner`select token from chat_reply_leases
+    where message_id = ${victim.ids['STREAMING'] ?? ''}`;
+  leaseToken = lease?.['token'] ?? randomUUID();
+  let seen: unknown[] = [];
+  const found: Found[] = [];
+  for (const [name, call] of callsOf(bent.database((rows) => seen.push(rows)))) {
+    seen = [];
+    // The database may refuse, and a store stumble over rows of another form.
+    const refusal = await Promise.resolve(call(bent.asked())).then(
+      () => '',
+      (error: unknown) => String((error as { code?: unknown }).code ?? error),
+    );
+    const text = JSON.stringify(seen, (_, value) =>
+      typeof value === 'bigint' ? String(value) : value,
+    );
+    // By now the intruder has a message of their own under this id.
+    found.push({ name, refusal, traces: victim.tracesIn(text, victim.ids['COMPLETE']) });
+  }
+  return found;
+}
+
+describe('statements as another user', () => {
+  it.for(BENT)('of the stores touch nothing, $what', async (bent, context) => {
+    const before = await rowsOf(owner, victim.userId);
+    const violations: string[] = [];
+    let trials = 0;
+    for (let round = 0; round < times(1, 20); round += 1) {
+      for (const { name, refusal, traces } of await tryAll(bent)) {
+        trials += 1;
+        if (traces.length > 0) violations.push(`${name} found ${traces}`);
+        // Of class 42, only insufficient_privilege: a statement that is wrong has proved nothing.
+        if (/^(42(?!501)|2[26])/.test(refusal)) violations.push(`${name}: ${refusal}`);
+      }
+    }
+    if ((await rowsOf(owner, victim.userId)) !== before)
+      violations.push("the victim's rows are not as they were");
+    report(context, 'database', { trials, of: `calls of a store ${bent.what}`, violations });
+  });
+
+  it('of anybody who writes SQL touch their own rows only', async (context) => {
+    const before = await rowsOf(owner, victim.userId);
+    const violations: string[] = [];
+    let trials = 0;
+    const attempt = async (statement: string, role: 'user' | 'worker' = 'user') => {
+      trials += 1;
+      const build = (db: QueryBuilder) => [db.execute(sql.raw(statement))] as const;
+      const run =
+        role === 'user'
+          ? database.asUser({ sub: intruder.userId }, build)
+          : database.asWorker(build);
+      const [rows, code] = await run.then(
+        ([rows]) => [rows, ''] as const,
+        (error: unknown) => [[], String((error as { code?: unknown }).code ?? error)] as const,
+      );
+      const traces = victim.tracesIn(JSON.stringify(rows), victim.ids['COMPLETE']);
+      if (traces.length > 0) violations.push(`${statement}: ${traces}`);
+      return { rows, code };
+    };
+    const refused = async (statement: string, role: 'user' | 'worker' = 'user') => {
+      const { code } = await attempt(statement, role);
+      if (code !== '42501') violations.push(`${statement}: ${code || 'was done'}`);
+    };
+
+    const tables = await owner<{ name: string; columns: string[]; own: string }[]>`
+      select c.oid::regclass::text as name, array_agg(quote_ident(attname) order by attnum) as columns,
+        max(case when attname = 'user_id' then 'user_id' when c.relname = 'users' then 'id' end) as own
+      from pg_class c join pg_attribute a on a.attrelid = c.oid and attnum > 0 and not attisdropped
+      where relkind in ('r', 'p', 'v', 'm', 'f') and relnamespace::regnamespace::text in ('public', 'chatkeep', 'auth')
+      group by c.oid order by 1`;
+    for (const { name, columns, own } of tables) {
+      await attempt(`select * from ${name}`);
+      await attempt(`select ${columns} from ${name} where ${own} = '${victim.userId}'`);
+      await attempt(
+        `select count(*)::text || '|' from ${name} where ${own} <> '${intruder.userId}' having count(*) > 0`,
+      ).then(({ rows }) => rows.length > 0 && violations.push(`${name}: others can be counted`));
+      for (const column of columns) {
+        await attempt(`update ${name} set ${column} = ${column} returning *`);
+        await attempt(`update ${name} set ${own} = '${victim.userId}'`);
+      }
+      await attempt(`delete from ${name} where ${own} = '${victim.userId}' returning *`);
+      await refused(`truncate ${name} cascade`);
+      await refused(
+        `create trigger peek before insert on ${name} execute function chatkeep.number_change()`,
+      );
+      await refused(`alter table ${name} disable row level security`);
+      // A copy of a row of the victim's, as new as keys want it.
+      const [row] = await owner.unsafe(
+        `select to_jsonb(t)::text as row from ${name} t where ${own} = '${victim.userId}' limit 1`,
+      );
+      if (!row) {
+        violations.push(`There is nothing in ${name} to be got at.`);
+        continue;
+      }
+      const fresh = {
+        ...JSON.parse(row['row']),
+        id: randomUUID(),
+        message_id: victim.ids['FAILED'],
+        seq: 1,
+      };
+      const literal = JSON.stringify(fresh).replaceAll("'", "''");
+      await refused(
+        `insert into ${name} select (jsonb_populate_record(null::${name}, '${literal}')).* on conflict do nothing`,
+      );
+      if (name !== 'chat_reply_leases') await refused(`select 1 from ${name}`, 'worker');
+    }
+    const functions = await owner<{ name: string; types: string[]; isTrigger: boolean }[]>`
+      select oid::regproc::text as name, prorettype = 'trigger'::regtype as "isTrigger",
+        array(select t::regtype::text from unnest(proargtypes) t) as types
+      from pg_proc where pronamespace::regnamespace::text in ('public', 'chatkeep', 'auth')`;
+    for (const { name, types, isTrigger } of functions) {
+      if (isTrigger) continue;
+      const args = types.map((type) =>
+        type === 'uuid' ? `'${victim.userId}'::uuid` : `'x'::${type}`,
+      );
+      await attempt(`select * from ${name}(${args})`);
+    }
+    if ((await rowsOf(owner, victim.userId)) !== before)
+      violations.push("the victim's rows are not as they were");
+    report(context, 'database', { trials, of: 'statements of anybody', violations });
+  });
+
+  it('would find everything, were row level security not there', async () => {
+    await owner.unsafe(`
+      do $$ declare t regclass; begin
+        for t in select oid from pg_class where relname like 'chat\\_%' and relkind = 'r' loop
+          execute format('alter table %s disable row level security', t);
+        end loop;
+      end $$`);
+    const before = await rowsOf(owner, victim.userId);
+    for (const bent of BENT) {
+      const found = (await tryAll(bent)).filter(({ traces }) => traces.length > 0);
+      const reads = ['page', 'seq', 'claimed', 'changes', 'running', 'trend', 'turnsBefore'];
+      expect(found.map(({ name }) => name)).toEqual(expect.arrayContaining(reads));
+    }
+    expect(await rowsOf(owner, victim.userId)).not.toBe(before);
   });
 });
