@@ -6,6 +6,8 @@ export type Taken = { readonly ok: true } | { readonly ok: false; readonly retry
 export interface SendLimiter {
   /** Counts one new message of a user, if there is room for it. */
   take(userId: string): Promise<Taken>;
+  /** Takes one back that was no new message after all. */
+  giveBack(userId: string): Promise<void>;
 }
 
 interface Options {
@@ -22,7 +24,7 @@ export function createSendLimiter({ perMinute, link }: Options): SendLimiter {
   let everywhere: RateLimiterRedis | undefined;
 
   /** Whatever else than a refusal Redis says: no reason to refuse a message. */
-  async function countEverywhere(key: string): Promise<void> {
+  async function countEverywhere(how: 'consume' | 'reward', key: string): Promise<void> {
     if (!link?.up) return;
     try {
       await link.run((client) => {
@@ -32,7 +34,7 @@ export function createSendLimiter({ perMinute, link }: Options): SendLimiter {
           duration: MINUTE_S,
           keyPrefix: 'chat:rate',
         });
-        return everywhere.consume(key);
+        return everywhere[how](key);
       });
     } catch (error) {
       if (error instanceof RateLimiterRes) throw error;
@@ -43,7 +45,7 @@ export function createSendLimiter({ perMinute, link }: Options): SendLimiter {
   async function consume(key: string): Promise<void> {
     try {
       await here.consume(key);
-      await countEverywhere(key);
+      await countEverywhere('consume', key);
     } catch (refusal) {
       await here.reward(key);
       throw refusal;
@@ -59,6 +61,11 @@ export function createSendLimiter({ perMinute, link }: Options): SendLimiter {
         if (!(error instanceof RateLimiterRes)) throw error;
         return { ok: false, retryAfterMs: Math.max(1, error.msBeforeNext) };
       }
+    },
+    async giveBack(userId) {
+      const key = `{${userId}}`;
+      await here.reward(key);
+      await countEverywhere('reward', key);
     },
   };
 }

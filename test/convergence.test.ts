@@ -12,6 +12,7 @@ import { type Answer, type Any, type Client, clientOf, failureOf, signIn } from 
 import { createTestDatabase } from './kit/database.ts';
 import { type Behaviour, type GeminiServer, startGeminiServer } from './kit/gemini-server.ts';
 import { type ServerProcess, spawnServer } from './kit/process.ts';
+import { createRandom, type Random, SEED } from './kit/random.ts';
 import { type RedisServer, redisAvailable, startRedis } from './kit/redis.ts';
 
 /*
@@ -20,7 +21,6 @@ import { type RedisServer, redisAvailable, startRedis } from './kit/redis.ts';
  * SEED=… makes the same cuts and the same writers again (what they meet is up to the machine).
  */
 const CUTS = Number(process.env['CUTS'] ?? 240);
-const SEED = Number(process.env['SEED'] ?? Date.now() % 1_000_000_007);
 /** After so many cuts everything is given time to settle, and compared. */
 const ROUND = 60;
 /** More replies than a round has. */
@@ -50,22 +50,6 @@ const STOP = 'mutation ($id: ID!) { stopReply(id: $id) { status } }';
 const DELETE = 'mutation ($id: ID!) { deleteMessage(id: $id) }';
 
 const isRunning = ({ status }: Any) => status === 'PENDING' || status === 'STREAMING';
-
-/** Numbers that come again with the same seed (mulberry32). */
-function createRandom(seed: number) {
-  let state = seed;
-  const next = () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-  const below = (n: number) => Math.floor(next() * n);
-  const pick = <T>(from: readonly T[]): T => from[below(from.length)] as T;
-  return { below, pick, oneIn: (n: number) => below(n) === 0 };
-}
-
-type Random = ReturnType<typeof createRandom>;
 
 /** What the model says: texts that tell by their first word which one they are. */
 function createTexts(random: Random) {

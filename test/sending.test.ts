@@ -152,6 +152,18 @@ describe('sendMessage', () => {
     expect((await me.data<Any>(HISTORY)).chatHistory.nodes).toHaveLength(1);
   });
 
+  it('shows a message to whom it is acknowledged again, though whoever stored it told nobody', async () => {
+    const admin = postgres(server.database.ownerUrl, { max: 1, onnotice: () => {} });
+    const id = randomUUID();
+    const shown = async () => (await me.data<Any>(HISTORY)).chatHistory.nodes;
+    expect(await shown()).toEqual([]);
+    // As a process leaves it that was killed between the commit and the lease of the cache.
+    await admin`insert into chat_history (user_id, id, message) values (${me.userId}, ${id}, 'hello')`;
+    await admin.end();
+    await send(me, 'hello', { id });
+    expect(await shown()).toMatchObject([{ id }]);
+  });
+
   it('takes an id in upper case for the same', async () => {
     const id = randomUUID();
     const first = await send(me, 'hello', { id: id.toUpperCase() });

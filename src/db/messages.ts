@@ -194,7 +194,7 @@ export function createMessageStore(database: Database) {
 export type MessageStore = ReturnType<typeof createMessageStore>;
 
 /** What makes a retry the same message. */
-type SentBody = Pick<NewMessage, 'id' | 'message' | 'personalityContext'>;
+export type SentBody = Pick<NewMessage, 'id' | 'message' | 'personalityContext'>;
 
 type Sent = Pick<NewMessage, 'personalityContext'>;
 const isDefault = ({ personalityContext }: Sent) => personalityContext === undefined;

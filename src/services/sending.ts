@@ -1,6 +1,6 @@
 import { v7 as uuidv7 } from 'uuid';
 import type { Claims } from '../db/database.ts';
-import type { MessageRow, MessageStore, Stored } from '../db/messages.ts';
+import type { MessageRow, MessageStore, SentBody, Stored } from '../db/messages.ts';
 import { conflict, ExpectedError, notFound } from '../errors.ts';
 import type { SendLimiter } from '../limits.ts';
 import type { Announce } from './changes.ts';
@@ -36,6 +36,30 @@ export function createSending({ messages, replies, limiter, announce }: Parts) {
     });
   }
 
+  async function store(
+    viewer: Claims,
+    body: SentBody,
+    { isChosen, awaitReply }: { isChosen: boolean; awaitReply: boolean },
+  ): Promise<MessageRow> {
+    // Before the limiter: a retry is no new message and must not be refused.
+    const claimed = isChosen ? await messages.claimed(viewer, body) : undefined;
+    if (claimed) return answerAgain(viewer, first(claimed), awaitReply);
+    await takeTurn(viewer);
+
+    const token = replies.newToken();
+    const { mood, score: moodScore } = moodOf(body.message);
+    const fresh = { ...body, mood, moodScore, token, leaseMs: replies.leaseMs };
+    const stored = await messages.insert(viewer, fresh);
+    if (stored.kind !== 'created') {
+      // Sent twice at once, the id was free to both of them.
+      await limiter.giveBack(viewer.sub);
+      return answerAgain(viewer, first(stored), awaitReply);
+    }
+    await announce(viewer.sub, stored.row.seq);
+    replies.start(viewer, stored.row, token);
+    return awaitReply ? replies.ended(viewer, stored.row.id) : stored.row;
+  }
+
   /** What was stored before: the process that stored it may have died before it told anybody. */
   async function answerAgain(viewer: Claims, row: MessageRow, awaitReply: boolean) {
     if (awaitReply) return replies.ended(viewer, row.id);
@@ -56,24 +80,12 @@ export function createSending({ messages, replies, limiter, announce }: Parts) {
       const chosen = request.id ?? undefined;
       const id = chosen === undefined ? uuidv7() : checkId('input.id', chosen);
       const awaitReply = request.awaitReply ?? true;
-      const body = { id, message, personalityContext };
-
-      // Before the limiter: a retry is no new message and must not be refused.
-      const claimed = chosen === undefined ? undefined : await messages.claimed(viewer, body);
-      if (claimed) return answerAgain(viewer, first(claimed), awaitReply);
-      await takeTurn(viewer);
-
-      const token = replies.newToken();
-      const { mood, score: moodScore } = moodOf(message);
-      const fresh = { ...body, mood, moodScore, token, leaseMs: replies.leaseMs };
-      const stored = await messages.insert(viewer, fresh).catch((error: unknown) => {
-        throw withId(error, id);
-      });
-      const row = first(stored);
-      if (stored.kind !== 'created') return answerAgain(viewer, row, awaitReply);
-      await announce(viewer.sub, row.seq);
-      replies.start(viewer, row, token);
-      return awaitReply ? replies.ended(viewer, row.id) : row;
+      const sent = { id, message, personalityContext };
+      return store(viewer, sent, { isChosen: chosen !== undefined, awaitReply }).catch(
+        (error: unknown) => {
+          throw withId(error, id);
+        },
+      );
     },
 
     /** Keeps what has come so far of a running reply. */
@@ -115,7 +127,7 @@ export function createSending({ messages, replies, limiter, announce }: Parts) {
 
 export type Sending = ReturnType<typeof createSending>;
 
-/** Whether it was stored is not known: under this id it can be sent again without being doubled. */
+/** It is stored, or may be: under this id it can be sent again without being doubled. */
 function withId(error: unknown, id: string): unknown {
   if (!(error instanceof ExpectedError) || error.code !== 'SERVICE_UNAVAILABLE') return error;
   return new ExpectedError(error.code, error.message, { id }, { cause: error.cause });

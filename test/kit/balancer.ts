@@ -8,6 +8,8 @@ export interface Door {
   cut(): void;
   /** Cuts them, and each new one at once, until `open`. */
   shut(): void;
+  /** Until `open`: what is asked gets there, and each connection is cut in the place of an answer. */
+  loseAnswers(): void;
   open(): void;
 }
 
@@ -30,7 +32,7 @@ export function startBalancer(...urls: string[]): Balancer {
   const servers: Server[] = [];
   let turn = 0;
 
-  function reach(inside: Socket, tries: number): void {
+  function reach(inside: Socket, tries: number, loses: () => boolean): void {
     const target = targets[turn % targets.length];
     turn += 1;
     if (target === undefined || tries === 0 || inside.destroyed) {
@@ -39,13 +41,16 @@ export function startBalancer(...urls: string[]): Balancer {
     }
     const { hostname, port } = new URL(target);
     const outside = connect(Number(port), hostname);
-    const next = () => reach(inside, tries - 1);
+    const next = () => reach(inside, tries - 1, loses);
     outside.once('error', next);
     outside.once('connect', () => {
       outside.off('error', next).on('error', () => {});
       outside.once('close', () => inside.destroy());
       inside.once('close', () => outside.destroy());
       if (inside.destroyed) outside.destroy();
+      outside.on('data', () => {
+        if (loses()) inside.destroy();
+      });
       inside.pipe(outside).pipe(inside);
     });
   }
@@ -53,6 +58,7 @@ export function startBalancer(...urls: string[]): Balancer {
   async function door(): Promise<Door> {
     const mine = new Set<Socket>();
     let isOpen = true;
+    let isLosing = false;
     const server = createServer((inside) => {
       inside.on('error', () => {});
       if (!isOpen) {
@@ -63,7 +69,7 @@ export function startBalancer(...urls: string[]): Balancer {
         set.add(inside);
         inside.once('close', () => set.delete(inside));
       }
-      reach(inside, targets.length);
+      reach(inside, targets.length, () => isLosing);
     });
     servers.push(server);
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -79,8 +85,12 @@ export function startBalancer(...urls: string[]): Balancer {
         isOpen = false;
         cut();
       },
+      loseAnswers() {
+        isLosing = true;
+      },
       open() {
         isOpen = true;
+        isLosing = false;
       },
     };
   }
