@@ -1,10 +1,11 @@
-import { type ChildProcess, execFileSync, fork } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import postgres from 'postgres';
 import type { Report } from './embedded-child.ts';
 
@@ -93,8 +94,9 @@ export async function postmasterOf(dataDir: string): Promise<number> {
 /** The pids of all processes of PostgreSQL in `dataDir`. */
 export async function processesOf(dataDir: string): Promise<number[]> {
   const postmaster = await postmasterOf(dataDir);
-  const table = execFileSync('ps', ['-eo', 'pid=,ppid='], { encoding: 'utf8' });
-  const rows = table.trim().split('\n');
+  // Whoever is about to kill them goes on listening meanwhile.
+  const { stdout } = await promisify(execFile)('ps', ['-eo', 'pid=,ppid=']);
+  const rows = stdout.trim().split('\n');
   const pairs = rows.map((row) => row.trim().split(/\s+/).map(Number));
   return pairs.flatMap(([pid = 0, parent]) =>
     pid === postmaster || parent === postmaster ? [pid] : [],
@@ -104,6 +106,16 @@ export async function processesOf(dataDir: string): Promise<number[]> {
 export function isRunning(pid: number): boolean {
   const state = execFileSync('ps', ['-eo', 'pid=,stat='], { encoding: 'utf8' });
   return new RegExp(`^\\s*${pid} [^Z]`, 'm').test(state);
+}
+
+/** Once none of them runs. */
+export async function gone(pids: readonly number[]): Promise<void> {
+  const running = new RegExp(`^\\s*(${pids.join('|')}) +[^Z]`, 'm');
+  for (;;) {
+    const { stdout } = await promisify(execFile)('ps', ['-eo', 'pid=,stat=']);
+    if (!running.test(stdout)) return;
+    await sleep(10);
+  }
 }
 
 /** A new folder; with mode 0o755 one that the account of PostgreSQL may enter, should we be root. */

@@ -1,11 +1,10 @@
 import { rm } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import postgres from 'postgres';
 import { openCluster } from '../../src/db/embedded/cluster.ts';
 import { readPidFile } from '../../src/db/embedded/pids.ts';
 import { launchPostmaster, stopPostmaster } from '../../src/db/embedded/postmaster.ts';
 import { migrateDatabase } from '../../src/db/migrate.ts';
-import { isRunning, kill, newFolder, processesOf } from './embedded-servers.ts';
+import { gone, kill, newFolder, processesOf } from './embedded-servers.ts';
 import { freePort } from './ports.ts';
 
 /** A PostgreSQL of a test's own, to be hurt: nobody brings it back but the test. */
@@ -39,9 +38,6 @@ export async function startPostgres(): Promise<PostgresServer> {
   const ownerUrl = at(`postgres:${cluster.ownerPassword}`);
   const url = at(`chatkeep:${cluster.rolePassword}`);
 
-  const gone = async (pids: readonly number[]) => {
-    while (pids.some(isRunning)) await sleep(10);
-  };
   const signal = async (name: NodeJS.Signals) => {
     for (const pid of await processesOf(dataDir)) kill(pid, name);
   };
