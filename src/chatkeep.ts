@@ -15,6 +15,7 @@ import { connectRedis } from './redis.ts';
 import { createGeminiWriter } from './replies/gemini.ts';
 import { createOfflineWriter } from './replies/offline.ts';
 import { schema } from './schema/index.ts';
+import { createAnswers } from './server/answers.ts';
 import { CONNECTION_LIMITS, type ConnectionLimits, createTally } from './server/connections.ts';
 import { createErrorMask } from './server/errors.ts';
 import { createGraphiql } from './server/graphiql.ts';
@@ -31,15 +32,21 @@ import { createLive } from './services/live.ts';
 import { createReplies, type ReplyTiming } from './services/replying.ts';
 import { createSending } from './services/sending.ts';
 import { createOwnTokens, createSupabaseVerifier } from './services/tokens.ts';
+import { atMost } from './timers.ts';
 
-/** How long running replies may take to finish after SIGTERM. */
-const DRAIN_MS = 10_000;
+/**
+ * How long requests and replies may take to finish after SIGTERM. With all that follows it makes the ten
+ * seconds after which `docker stop` kills.
+ */
+const DRAIN_MS = 7_000;
+/** For the answers to those who waited for a reply that did not finish. */
+const ANSWER_MS = 500;
 
 export interface Chatkeep {
   readonly url: string;
   /** For the start's few lines: which parts it works with. */
   readonly parts: Readonly<Record<string, string>>;
-  /** Finishes running replies within ten seconds, closes sockets with 1001, then stops the parts. */
+  /** Finishes requests and replies, closes sockets with 1001, then stops the parts: ten seconds in all. */
   stop(): Promise<void>;
 }
 
@@ -133,6 +140,7 @@ export async function startChatkeep(env: Env, options: Options): Promise<Chatkee
         redis: redis ? (redis.up ? 'up' : 'down') : 'none',
       }),
     });
+    const answers = createAnswers(server);
     const sockets = serveWebSocket(server, {
       graphql,
       subscribe,
@@ -150,12 +158,14 @@ export async function startChatkeep(env: Env, options: Options): Promise<Chatkee
     });
     const { port } = await listen(server, env.port, env.host);
     onStop.push(async () => {
-      const closed = new Promise((resolve) => server.close(resolve));
-      server.closeIdleConnections();
-      await replies.close(DRAIN_MS);
+      const until = Date.now() + DRAIN_MS;
+      const gone = answers.leave();
+      await atMost(DRAIN_MS, answers.given());
+      await replies.close(until - Date.now());
+      await atMost(ANSWER_MS, answers.given());
       await sockets.close();
       server.closeAllConnections();
-      await closed;
+      await gone;
     });
 
     return {

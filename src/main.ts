@@ -27,8 +27,11 @@ async function main(): Promise<void> {
     await chatkeep?.stop();
     process.exit(0);
   };
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    process.on(signal, () => {
+      stop(signal).catch(fail);
+    });
+  }
   process.on('unhandledRejection', (reason) => {
     log.error({ err: (reason as Error | undefined)?.stack?.split('\n').slice(1) }, 'unhandled');
   });

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Claims } from '../db/database.ts';
 import type { MessageRow, MessageStore } from '../db/messages.ts';
 import type { ReplyOutcome, ReplyStore, RunningReply } from '../db/replies.ts';
-import { ExpectedError, notFound } from '../errors.ts';
+import { ExpectedError, notFound, unavailable } from '../errors.ts';
 import type { Events } from '../events/events.ts';
 import type { Logger } from '../log.ts';
 import { ReplyFailed, type ReplyWriter } from '../replies/replies.ts';
@@ -58,6 +58,8 @@ interface Generation {
 
 // Turns that go along with a message are chosen from so many newest ones.
 const MAX_TURNS = 50;
+/** For the end of a reply that was cut by the process' own. */
+const LAST_WRITE_MS = 1_000;
 
 type ReplyText = ReturnType<typeof createReplyText>;
 
@@ -191,6 +193,11 @@ export function createReplies(parts: Parts) {
     }
   }
 
+  function newToken(): string {
+    if (closing) throw unavailable(new Error('This process stops.'));
+    return randomUUID();
+  }
+
   /** Starts writing a reply. It goes on whether or not somebody waits for it. */
   function start(viewer: Claims, row: MessageRow, token: string): void {
     const controller = new AbortController();
@@ -221,15 +228,18 @@ export function createReplies(parts: Parts) {
   }
 
   return {
-    /** A fresh token for the lease of a reply, to be stored with the message. */
-    newToken: (): string => randomUUID(),
+    /**
+     * A fresh token for the lease of a reply, to be stored with the message.
+     * @throws SERVICE_UNAVAILABLE when this process has no time left to write one
+     */
+    newToken,
     leaseMs: timing.leaseMs,
 
     start,
 
     /** Has a reply that FAILED or was STOPPED written anew; undefined in any other state. */
     async restart(viewer: Claims, id: string): Promise<MessageRow | undefined> {
-      const token = randomUUID();
+      const token = newToken();
       const row = await store.restart(viewer, id, token, timing.leaseMs);
       if (!row) return undefined;
       await announce(viewer.sub, row.seq);
@@ -286,10 +296,14 @@ export function createReplies(parts: Parts) {
     async close(ms: number): Promise<void> {
       clearInterval(sweeper);
       const all = () => Promise.allSettled([...running.values()].map(({ done }) => done));
-      await atMost(ms, all());
+      // New ones begin meanwhile: there are connections yet over which messages come.
+      for (const until = Date.now() + ms; running.size > 0 && Date.now() < until; ) {
+        await atMost(until - Date.now(), all());
+      }
       closing = true;
       for (const generation of running.values()) interrupt(generation, 'shutdown');
-      await all();
+      // What PostgreSQL does not take by then is for the sweeper of another process.
+      await atMost(LAST_WRITE_MS, all());
       clearInterval(heartbeat);
     },
   };

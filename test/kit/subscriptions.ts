@@ -62,6 +62,7 @@ export function collect(
   client: Subscribes,
   query = ADDED,
   variables: Record<string, unknown> = {},
+  onValue: (value: Any) => void = () => {},
 ): Subscription {
   const values: Any[] = [];
   const waiting = new Set<() => void>();
@@ -72,6 +73,7 @@ export function collect(
       {
         next(value) {
           values.push(value);
+          onValue(value);
           for (const look of [...waiting]) look();
         },
         error: resolve,
