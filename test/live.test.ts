@@ -168,6 +168,7 @@ describe('graphql-transport-ws', () => {
   it.each([
     ['bad JSON', ['{'], 4400],
     ['an unknown type', [{ type: 'hello' }], 4400],
+    ['what only servers send', [init(), { id: '1', type: 'next', payload: { data: null } }], 4400],
     ['subscribe before init', [subscribe('{ __typename }')], 4401],
     ['a second init', [init(), init()], 4429],
     ['a bad token', [init({ authorization: 'Bearer abc' })], 4403],
@@ -180,6 +181,12 @@ describe('graphql-transport-ws', () => {
         : frame,
     );
     expect((await raw(server, authorized)).code).toBe(code);
+  });
+
+  it('answers a ping, and sends nothing of it back', async () => {
+    const nested = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
+    const { messages } = await raw(server, [init(), `{"type":"ping","payload":{"a":${nested}}}`]);
+    expect(messages).toEqual([{ type: 'connection_ack' }, { type: 'pong' }]);
   });
 
   it('lets a socket in without a token, whose operations are UNAUTHENTICATED', async () => {

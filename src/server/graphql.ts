@@ -7,6 +7,7 @@ import type { TokenVerifier, Viewer } from '../services/tokens.ts';
 import { authenticate } from './authentication.ts';
 import type { Tally } from './connections.ts';
 import type { HotExchange, HotPath } from './hot-path.ts';
+import { createDocumentCaches } from './documents.ts';
 import { type ErrorMask, useDocumentErrorCodes, useStatusCodes } from './errors.ts';
 import { useLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
@@ -63,6 +64,7 @@ export function createGraphql(parts: GraphqlParts) {
     cors: { origin: '*', credentials: false, maxAge: 86_400 },
     // The front has counted (server/http.ts); its own way costs more than all else of a cached page.
     maxRequestBodySize: false,
+    parserAndValidationCache: createDocumentCaches(),
     multipart: false,
     batching: false,
     graphiql: false,

@@ -125,9 +125,14 @@ export function serveWebSocket(server: Server, parts: Parts) {
         protocol: socket.protocol,
         send: (data) => socket.push(data),
         close: (code, reason) => socket.close(code, reason),
+        // Without what came along: graphql-ws sends it back, and fails at what is nested too deep.
+        onPing: () => socket.push('{"type":"pong"}'),
         onMessage: (take) =>
           socket.on('message', (data) => {
             take(String(data)).catch((error: unknown) => {
+              // One that only servers send: graphql-ws takes it for a fault of its own.
+              if (/^Unexpected message of type/.test((error as Error).message))
+                return socket.close(CloseCode.BadRequest, 'Invalid message');
               log.error({ err: (error as Error).stack?.split('\n').slice(1) }, 'socket');
               socket.close(CloseCode.InternalServerError, 'Internal server error');
             });
