@@ -50,6 +50,8 @@ const SEARCH = `query ($query: String!, $first: Int, $after: String, $filter: Ch
     eventsCursor
   }
 }`;
+/** Its document is short: what matters is that many read the same. */
+const PAGE = `query ($first: Int) { chatHistory(first: $first) { nodes { message } } }`;
 const ONE = `query ($id: ID!) { message(id: $id) { ${FIELDS} } }`;
 const TREND = `query ($from: Date!, $to: Date!, $bucket: TrendBucket, $timeZone: String) {
   moodTrend(from: $from, to: $to, bucket: $bucket, timeZone: $timeZone) {
@@ -262,69 +264,71 @@ async function release(world: World, person: Person, message: Message, via: numb
   await settle(world, person, message, via);
 }
 
-const send = command(
-  'send',
-  fc.record({
-    ...someone,
-    id: fc.constantFrom('none', 'new', 'new', 'theirs'),
-    opening,
-    words,
-    context,
-    reply,
-    how: fc.constantFrom('awaited', 'awaited', 'not awaited', 'held', 'twice at once'),
-  }),
-  async (world, { user, via, id: kind, opening, words, context, reply, how }) => {
-    const person = personOf(world, { user });
-    const { history } = person;
-    const tag = world.newTag();
-    const message = [opening.text, ...words, tag].join(' ');
-    const known = [...history.messages, ...history.deleted].map(({ id }) => id);
-    const theirs = otherOf(world, { user }).history.messages.find(({ id }) => !known.includes(id));
-    const chosen = kind === 'none' ? undefined : (kind === 'theirs' && theirs?.id) || randomUUID();
-    const isHeld = how === 'held' && reply.end !== 'blocked' && reply.end !== 'refused';
-    const awaitReply = how === 'awaited' || how === 'twice at once';
-    const ending = script(world, tag, reply, isHeld);
-    const input = {
-      message,
-      awaitReply,
-      ...(chosen && { id: chosen }),
-      ...(context !== undefined && { personalityContext: context }),
-    };
-    const both = how === 'twice at once' && chosen ? [via, via + 1] : [via];
-    const answers = await Promise.all(both.map((at) => ask(world, person, at, SEND, { input })));
-    for (const { failed } of answers) expectEqual('sending', failed, undefined);
-    const shown = answers.map(({ data }) => data.sendMessage.message);
-    const [first] = shown;
-    if (chosen) expectEqual('the id', first.id, chosen);
-    expectThat('an id that was there', !known.includes(first.id), first.id);
-    const sent: Message = {
-      id: first.id,
-      message,
-      mood: opening.mood,
-      moodScore: opening.moodScore,
-      personalityContext: context === undefined ? history.personality : context,
-      byDefault: context === undefined,
-      at: learnTime(history, first.createdAt),
-      status: 'RUNNING',
-      response: isHeld ? HELD : ending.response,
-      failed: false,
-    };
-    history.messages.push(sent);
-    history.moment = undefined;
-    endings.set(sent, { ending, via: via % world.parts.servers.length });
-    if (isHeld) return expectMessage(sent, first);
-    if (!awaitReply) {
-      // Refused and asked again, it may have ended meanwhile.
-      if (answers[0]?.refusals === 0) expectMessage(sent, first);
-      changed(history, sent, ending);
-      return settle(world, person, sent, via + 1);
-    }
+const sendArgs = fc.record({
+  ...someone,
+  id: fc.constantFrom('none', 'new', 'new', 'theirs'),
+  opening,
+  words,
+  context,
+  reply,
+  how: fc.constantFrom('awaited', 'awaited', 'not awaited', 'held', 'twice at once'),
+});
+type SendArgs = typeof sendArgs extends fc.Arbitrary<infer A> ? A : never;
+
+async function sendMessage(world: World, args: SendArgs): Promise<void> {
+  const { user, via, id: kind, opening, words, context, reply, how } = args;
+  const person = personOf(world, { user });
+  const { history } = person;
+  const tag = world.newTag();
+  const message = [opening.text, ...words, tag].join(' ');
+  const known = [...history.messages, ...history.deleted].map(({ id }) => id);
+  const theirs = otherOf(world, { user }).history.messages.find(({ id }) => !known.includes(id));
+  const chosen = kind === 'none' ? undefined : (kind === 'theirs' && theirs?.id) || randomUUID();
+  const isHeld = how === 'held' && reply.end !== 'blocked' && reply.end !== 'refused';
+  const awaitReply = how === 'awaited' || how === 'twice at once';
+  const ending = script(world, tag, reply, isHeld);
+  const input = {
+    message,
+    awaitReply,
+    ...(chosen && { id: chosen }),
+    ...(context !== undefined && { personalityContext: context }),
+  };
+  const both = how === 'twice at once' && chosen ? [via, via + 1] : [via];
+  const answers = await Promise.all(both.map((at) => ask(world, person, at, SEND, { input })));
+  for (const { failed } of answers) expectEqual('sending', failed, undefined);
+  const shown = answers.map(({ data }) => data.sendMessage.message);
+  const [first] = shown;
+  if (chosen) expectEqual('the id', first.id, chosen);
+  expectThat('an id that was there', !known.includes(first.id), first.id);
+  const sent: Message = {
+    id: first.id,
+    message,
+    mood: opening.mood,
+    moodScore: opening.moodScore,
+    personalityContext: context === undefined ? history.personality : context,
+    byDefault: context === undefined,
+    at: learnTime(history, first.createdAt),
+    status: 'RUNNING',
+    response: isHeld ? HELD : ending.response,
+    failed: false,
+  };
+  history.messages.push(sent);
+  history.moment = undefined;
+  endings.set(sent, { ending, via: via % world.parts.servers.length });
+  if (isHeld) return expectMessage(sent, first);
+  if (!awaitReply) {
+    // Refused and asked again, it may have ended meanwhile.
+    if (answers[0]?.refusals === 0) expectMessage(sent, first);
     changed(history, sent, ending);
-    for (const one of shown) expectMessage(sent, one);
-    const times = world.parts.replies.get(tag)?.asked;
-    expectEqual('how often the model was asked', times, 1);
-  },
-);
+    return settle(world, person, sent, via + 1);
+  }
+  changed(history, sent, ending);
+  for (const one of shown) expectMessage(sent, one);
+  const times = world.parts.replies.get(tag)?.asked;
+  expectEqual('how often the model was asked', times, 1);
+}
+
+const send = command('send', sendArgs, sendMessage);
 
 const sendAgain = command(
   'sendAgain',
@@ -414,28 +418,29 @@ const letGo = command(
   (world, { user }) => running(personOf(world, { user }).history).length > 0,
 );
 
-const deleteMessage = command(
-  'deleteMessage',
-  fc.record({
-    ...someone,
-    which,
-    whose: fc.constantFrom('own', 'own', 'own', 'theirs', 'gone', 'nobody'),
-  }),
-  async (world, { user, via, which, whose }) => {
-    const person = personOf(world, { user });
-    const { history } = person;
-    const own = whose === 'own' ? choose(history.messages, which) : undefined;
-    const id = own?.id ?? idOf(world, { user, which, whose });
-    const answer = await ask(world, person, via, DELETE, { id });
-    if (own && answer.refusals > 0 && answer.failed === 'NOT_FOUND') count(world, 'was deleted');
-    else expectEqual('deleting', answer.failed, own ? undefined : 'NOT_FOUND');
-    if (!own) return;
-    world.parts.replies.get(tagOf(own))?.open();
-    history.messages = history.messages.filter((message) => message !== own);
-    history.deleted.push(own);
-    history.moment = undefined;
-  },
-);
+const deleteArgs = fc.record({
+  ...someone,
+  which,
+  whose: fc.constantFrom('own', 'own', 'own', 'theirs', 'gone', 'nobody'),
+});
+type DeleteArgs = typeof deleteArgs extends fc.Arbitrary<infer A> ? A : never;
+
+async function deleteOne(world: World, { user, via, which, whose }: DeleteArgs): Promise<void> {
+  const person = personOf(world, { user });
+  const { history } = person;
+  const own = whose === 'own' ? choose(history.messages, which) : undefined;
+  const id = own?.id ?? idOf(world, { user, which, whose });
+  const answer = await ask(world, person, via, DELETE, { id });
+  if (own && answer.refusals > 0 && answer.failed === 'NOT_FOUND') count(world, 'was deleted');
+  else expectEqual('deleting', answer.failed, own ? undefined : 'NOT_FOUND');
+  if (!own) return;
+  world.parts.replies.get(tagOf(own))?.open();
+  history.messages = history.messages.filter((message) => message !== own);
+  history.deleted.push(own);
+  history.moment = undefined;
+}
+
+const deleteMessage = command('deleteMessage', deleteArgs, deleteOne);
 
 /** An id that is not one of the user's messages. */
 function idOf(
@@ -527,6 +532,50 @@ const readOn = command(
       seen,
       all.map(({ id }) => id),
     );
+  },
+);
+
+/** While a message is sent or deleted, others may be shown the page from before or after it; then, only after. */
+const readMeanwhile = command(
+  'readMeanwhile',
+  fc.record({
+    send: sendArgs,
+    size: fc.integer({ min: 1, max: 4 }),
+    isDeletion: fc.boolean(),
+    which,
+  }),
+  async (world, { send, size, isDeletion, which }) => {
+    const person = personOf(world, send);
+    const { servers } = world.parts;
+    const request = { first: size };
+    const texts = () => page(person.history, request).messages.map(({ message }) => message);
+    const before = JSON.stringify(texts());
+    const shown: string[][] = servers.map(() => []);
+    let isOver = false;
+    const read = async (via: number) => {
+      do {
+        const { data } = await ask(world, person, via, PAGE, request);
+        shown[via]?.push(JSON.stringify(data.chatHistory.nodes.map(({ message }: Any) => message)));
+      } while (!isOver);
+    };
+    const readers = servers.flatMap((_, via) => [read(via), read(via)]);
+    const change = isDeletion
+      ? deleteOne(world, { ...send, which, whose: 'own' })
+      : sendMessage(world, send);
+    await change.finally(() => {
+      isOver = true;
+    });
+    // From now on everybody is shown it, also whoever waits for what another began to read before.
+    const everywhere = () =>
+      Promise.all(servers.map((_, via) => readPage(world, person, via, request)));
+    await everywhere();
+    await Promise.all(readers);
+    await everywhere();
+    const after = JSON.stringify(texts());
+    for (const list of shown) {
+      const wrong = list.filter((one) => one !== before && one !== after);
+      expectEqual(`pages that are neither ${before} nor ${after}`, wrong, []);
+    }
   },
 );
 
@@ -666,7 +715,7 @@ export const calm: fc.Arbitrary<Command>[] = [
     searchHistory,
     searchHistory,
   ],
-  ...[attach, attach, detach, endLease],
+  ...[readMeanwhile, attach, attach, detach, endLease],
 ];
 
 const fault = (name: string, happen: (world: World) => unknown) =>

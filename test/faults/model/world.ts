@@ -47,7 +47,6 @@ export interface Parts {
   hurtUntil: number;
   /** How often each command was run, and what came of it. */
   readonly counts: Map<string, number>;
-  runs: number;
 }
 
 export interface ScriptedReply {
@@ -122,8 +121,8 @@ export async function createWorld(
   parts: Parts,
   seeds: readonly (readonly Seeded[])[],
 ): Promise<World> {
-  parts.runs += 1;
-  const run = parts.runs;
+  count({ parts }, RUNS);
+  const run = runsOf(parts);
   let tags = 0;
   const create = async (rows: readonly Seeded[]): Promise<Person> => {
     const client = await signIn(parts.servers[0] as Server);
@@ -158,7 +157,11 @@ export async function createWorld(
   };
 }
 
-export function count({ parts }: World, what: string): void {
+const RUNS = 'runs in all';
+
+export const runsOf = ({ counts }: Parts): number => counts.get(RUNS) ?? 0;
+
+export function count({ parts }: Pick<World, 'parts'>, what: string): void {
   parts.counts.set(what, (parts.counts.get(what) ?? 0) + 1);
 }
 
