@@ -12,7 +12,7 @@ import { createRedisEvents } from './events/redis.ts';
 import { createSendLimiter } from './limits.ts';
 import type { Logger } from './log.ts';
 import { connectRedis } from './redis.ts';
-import { createGeminiWriter } from './replies/gemini.ts';
+import { createGeminiWriter, type GeminiTiming } from './replies/gemini.ts';
 import { createOfflineWriter } from './replies/offline.ts';
 import { schema } from './schema/index.ts';
 import { createAnswers } from './server/answers.ts';
@@ -29,7 +29,7 @@ import { serveWebSocket } from './server/websocket.ts';
 import { createAccounts } from './services/accounts.ts';
 import { createAnnouncer } from './services/changes.ts';
 import { createLive } from './services/live.ts';
-import { createReplies, type ReplyTiming } from './services/replying.ts';
+import { createReplies, REPLY_TIMING, type ReplyTiming } from './services/replying.ts';
 import { createSending } from './services/sending.ts';
 import { createOwnTokens, createSupabaseVerifier } from './services/tokens.ts';
 import { atMost } from './timers.ts';
@@ -57,6 +57,7 @@ interface Options {
   /** Another server took the data directory while our PostgreSQL was down: nothing works any more. */
   readonly onLost?: (error: Error) => void;
   readonly replyTiming?: Partial<ReplyTiming>;
+  readonly geminiTiming?: Partial<GeminiTiming>;
   readonly connectionLimits?: Partial<ConnectionLimits>;
 }
 
@@ -84,7 +85,10 @@ export async function startChatkeep(env: Env, options: Options): Promise<Chatkee
     const cache = redis ? createRedisCache(redis) : createMemoryCache();
     const events = redis ? createRedisEvents(redis, log) : createMemoryEvents(log);
     onStop.push(() => events.close());
-    const writer = env.gemini ? createGeminiWriter({ ...env.gemini, log }) : createOfflineWriter();
+    const gemini = { log, timing: options.geminiTiming ?? {} };
+    const writer = env.gemini
+      ? createGeminiWriter({ ...env.gemini, ...gemini })
+      : createOfflineWriter();
 
     const isOwn = !env.supabase.url && !env.supabase.jwtSecret;
     const ownTokens = isOwn ? await createOwnTokens(env.dataDir) : undefined;
@@ -93,13 +97,13 @@ export async function startChatkeep(env: Env, options: Options): Promise<Chatkee
     const messages = createMessageStore(database);
     const store = createReplyStore(database);
     const announce = createAnnouncer(cache, events);
-    const timing = options.replyTiming ?? {};
+    const timing = { ...REPLY_TIMING, ...options.replyTiming };
     const replies = createReplies({ messages, store, writer, events, announce, log, timing });
     const limiter = createSendLimiter({
       perMinute: env.rateLimitPerMinute,
       ...(redis && { link: redis }),
     });
-    const live = createLive({ messages, events, log });
+    const live = createLive({ messages, events, cache, log, lookMs: timing.lookMs });
     onStop.push(() => live.close());
     const services = {
       messages,
@@ -135,6 +139,7 @@ export async function startChatkeep(env: Env, options: Options): Promise<Chatkee
       web: await createWeb(webAccounts(env.supabase)),
       metrics,
       maskError,
+      limits,
       readiness: async () => ({
         postgres: (await database.ping()) ? 'up' : 'down',
         redis: redis ? (redis.up ? 'up' : 'down') : 'none',

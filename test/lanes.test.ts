@@ -8,10 +8,10 @@ import { Lane } from '../src/db/lane.ts';
 import { createMessageStore } from '../src/db/messages.ts';
 import { createReplyStore } from '../src/db/replies.ts';
 import { ExpectedError } from '../src/errors.ts';
-import { createTestDatabase, type FreshDatabase } from './kit/database.ts';
+import { createTestDatabase, type TestDatabase } from './kit/database.ts';
 import { startGate } from './kit/gate.ts';
 
-let urls: FreshDatabase;
+let urls: TestDatabase;
 let database: Database;
 let admin: postgres.Sql;
 
@@ -25,6 +25,9 @@ afterAll(async () => {
   await database.close();
   await admin.end();
 });
+
+const openLane = (url: string) =>
+  Lane.open({ url, prepare: true, connectTimeoutMs: 2_000, transactionTimeoutMs: 10_000 });
 
 const who = sql`select current_user as role, auth.uid() as id, pg_backend_pid() as pid`;
 
@@ -44,7 +47,7 @@ describe.each([
 ])('a unit of work, $how', ({ search }) => {
   let database: Database;
   beforeAll(() => {
-    database = createDatabase({ url: urls.directUrl + search, lanes: 4 });
+    database = createDatabase({ url: urls.url + search, lanes: 4 });
   });
   afterAll(() => database.close());
 
@@ -98,7 +101,7 @@ describe.each([
   });
 
   it('can see nothing without a user, and texts not at all as a worker', async () => {
-    const lane = await Lane.open({ url: urls.directUrl, prepare: true, connectTimeoutMs: 2000 });
+    const lane = await openLane(urls.url);
     const raw = lane.transaction([
       { sql: 'select * from chat_history', params: [], rows: 'arrays' },
     ]);
@@ -165,7 +168,7 @@ describe('when backends die', () => {
   });
 
   it('a lane that lost its connection never opens another one', async () => {
-    const lane = await Lane.open({ url: urls.directUrl, prepare: true, connectTimeoutMs: 2000 });
+    const lane = await openLane(urls.url);
     const [rows] = await lane.transaction([
       { sql: 'select pg_backend_pid() as pid', params: [], rows: 'objects' },
     ]);
@@ -184,8 +187,8 @@ describe('when backends die', () => {
   });
 
   it('sends nothing of a transaction over another connection', async () => {
-    const gate = await startGate(urls.directUrl);
-    const lane = await Lane.open({ url: gate.url, prepare: true, connectTimeoutMs: 2000 });
+    const gate = await startGate(urls.url);
+    const lane = await openLane(gate.url);
     // The second one waits in the driver until the first has been described.
     const cut = lane.transaction([
       { sql: 'select pg_sleep($1)', params: ['60'], rows: 'arrays' },
@@ -231,7 +234,7 @@ describe('when backends die', () => {
   });
 
   it('leaves no role and no claims behind on a lane', async () => {
-    const lane = await Lane.open({ url: urls.directUrl, prepare: true, connectTimeoutMs: 2000 });
+    const lane = await openLane(urls.url);
     const claims = JSON.stringify({ sub: randomUUID() });
     for (const end of ['select 1', 'select 1 / 0']) {
       await lane
@@ -291,5 +294,19 @@ describe('when PostgreSQL does not answer', () => {
     const [rows] = await impatient.asUser(me, (db) => [db.execute(who)]);
     expect(rows[0]).toMatchObject({ id: me.sub });
     await impatient.close();
+  });
+
+  it('holds nothing for longer than its time, should its process be frozen in the middle', async () => {
+    const [rows] = await database.asUser({ sub: randomUUID() }, (db) => [
+      db.execute(sql`select current_setting('idle_in_transaction_session_timeout') as idle,
+        current_setting('transaction_timeout', true) as whole,
+        current_setting('server_version_num')::int >= 170000 as "has17"`),
+    ]);
+    const { has17, idle, whole } = rows[0] as {
+      has17: boolean;
+      idle: string;
+      whole: string | null;
+    };
+    expect([idle, whole]).toEqual(['3s', has17 ? '4s' : null]);
   });
 });

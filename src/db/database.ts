@@ -63,7 +63,14 @@ export function createDatabase(options: DatabaseOptions): Database {
   const { lanes = 10, timeoutMs = 3000 } = options;
   const { url, prepare } = poolerOptions(options.url);
   const pool = new Pool<Lane>({
-    create: () => Lane.open({ url, prepare, connectTimeoutMs: timeoutMs }),
+    create: () =>
+      Lane.open({
+        url,
+        prepare,
+        connectTimeoutMs: timeoutMs,
+        // A second more than we give it ourselves: it is for those who cannot give up any more.
+        transactionTimeoutMs: timeoutMs + 1_000,
+      }),
     validate: (lane) => lane.isOpen,
     destroy: (lane) => (lane.isOpen ? lane.close() : lane.destroy()),
     min: 0,
@@ -122,7 +129,10 @@ export function createDatabase(options: DatabaseOptions): Database {
   };
 }
 
-/** Role and claims for the rest of the transaction, in one statement. */
+/**
+ * Role and claims for the rest of the transaction, in one statement; and how long it may last: one that a
+ * process began and was frozen in would hold the user's locks for as long.
+ */
 function identity(
   role: string,
   claims: Claims | undefined,
@@ -131,7 +141,8 @@ function identity(
 ): Statement {
   return {
     sql: `select set_config('role', $1, true), set_config('request.jwt.claims', $2, true),
-      set_config('statement_timeout', $3, true), set_config('plan_cache_mode', $4, true)`,
+      set_config('statement_timeout', $3, true), set_config('plan_cache_mode', $4, true),
+      set_config('idle_in_transaction_session_timeout', $3, true)`,
     params: [
       role,
       claims ? JSON.stringify({ sub: claims.sub, email: claims.email, role, aud: role }) : '',
@@ -188,6 +199,8 @@ async function compile(build: (db: QueryBuilder) => readonly Query<unknown>[]): 
 
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
 const RETRYABLE = new Set([
+  '25P03', // idle_in_transaction_session_timeout
+  '25P04', // transaction_timeout
   '25006', // read_only_sql_transaction: a standby, or a primary that ran out of disk
   '40001', // serialization_failure
   '40P01', // deadlock_detected

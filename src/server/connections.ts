@@ -1,4 +1,4 @@
-/** How many connections are let in, each process for itself. */
+/** How many connections are let in, each process for itself, and how long they may take; times in ms. */
 export interface ConnectionLimits {
   /** WebSockets and streams over HTTP of one user: tabs and devices. */
   readonly perUser: number;
@@ -6,8 +6,14 @@ export interface ConnectionLimits {
   readonly anonymousPerAddress: number;
   /** Operations that run on one WebSocket at the same time. */
   readonly operationsPerSocket: number;
-  /** How often a WebSocket is pinged, in ms; one that has not answered by the next time is given up. */
+  /** How often a WebSocket is pinged; one that has not answered by the next time is given up. */
   readonly pingMs: number;
+  /** Until the head of a request has come, its connection's beginning included. */
+  readonly headMs: number;
+  /** Until all of a request has come. A megabyte over a slow line takes a while. */
+  readonly requestMs: number;
+  /** How long a client may read nothing of an answer that is there. */
+  readonly stillMs: number;
 }
 
 export const CONNECTION_LIMITS: ConnectionLimits = {
@@ -15,6 +21,9 @@ export const CONNECTION_LIMITS: ConnectionLimits = {
   anonymousPerAddress: 100,
   operationsPerSocket: 20,
   pingMs: 12_000,
+  headMs: 10_000,
+  requestMs: 60_000,
+  stillMs: 60_000,
 };
 
 /** Counts what is open for each key. */

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { putBack, readBody } from './body.ts';
+import type { ConnectionLimits } from './connections.ts';
 import type { ErrorMask } from './errors.ts';
 import { type Graphql, MAX_BODY_BYTES } from './graphql.ts';
 import type { Graphiql } from './graphiql.ts';
@@ -22,13 +23,23 @@ interface Parts {
   readonly web: Web;
   readonly metrics: Metrics;
   readonly maskError: ErrorMask;
+  readonly limits: ConnectionLimits;
   readonly readiness: () => Promise<Readiness>;
 }
 
 /** The HTTP side of the contract's table of addresses. */
 export function createHttpServer(parts: Parts): Server {
-  const { graphql, hotPath, graphiql, web, metrics, maskError, readiness } = parts;
-  const server = createServer((request, response) => {
+  const { graphql, hotPath, graphiql, web, metrics, maskError, limits, readiness } = parts;
+  const times = {
+    headersTimeout: limits.headMs,
+    requestTimeout: limits.requestMs,
+    // Node looks every 30 s, however short these are.
+    connectionsCheckingInterval: Math.min(limits.headMs / 4, 5_000),
+    // Longer than load balancers keep a connection (60 s): who closes first must not be us.
+    keepAliveTimeout: 65_000,
+  };
+  const server = createServer(times, (request, response) => {
+    response.setTimeout(limits.stillMs, () => endIfUnread(request.socket));
     for (const [name, value] of HEADERS) response.setHeader(name, value);
     route(request, response).catch((error: unknown) => {
       // Whoever asked has gone.
@@ -38,9 +49,12 @@ export function createHttpServer(parts: Parts): Server {
       else send(response, 500, masked);
     });
   });
-  // Longer than load balancers keep a connection (60 s): who closes first must not be us.
-  server.keepAliveTimeout = 65_000;
   return server;
+
+  /** An answer that nobody reads would else stay in memory for ever; one that is waited for may take long. */
+  function endIfUnread(socket: Socket): void {
+    if (socket.writableLength > 0) socket.destroy();
+  }
 
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const pathname = pathOf(request);

@@ -56,13 +56,11 @@ export class DeviceSocket extends WebSocket {
     return new Promise((resolve) => this.ping('', false, () => resolve()));
   }
 
-  /** Pings it, or gives it up if it has not answered the last time. */
+  /** Pings it, or gives it up if it has not answered the last time, or did not get to its end since. */
   check(): void {
     if (!this.#hasAnswered) this.terminate();
-    else if (this.isOpen) {
-      this.#hasAnswered = false;
-      this.ping();
-    }
+    this.#hasAnswered = false;
+    if (this.isOpen) this.ping();
   }
 
   /** To be called on a pong. */

@@ -1,6 +1,7 @@
 import pLimit from 'p-limit';
+import type { PageCache } from '../cache/cache.ts';
 import type { Change, Changes, MessageRow, MessageStore } from '../db/messages.ts';
-import { badInput, ExpectedError, unavailable } from '../errors.ts';
+import { badInput, ExpectedError } from '../errors.ts';
 import type { Events, Hint } from '../events/events.ts';
 import type { Logger } from '../log.ts';
 import { type ChatEvent, createFeed, type Feed } from './feed.ts';
@@ -18,6 +19,8 @@ interface OpenFeed {
   again: boolean;
   /** Texts of running replies are to be read too. */
   recover: boolean;
+  /** The next read looks for what nobody told, and so the cache may not know of either. */
+  looking: boolean;
   /** When the last piece that was missing was asked for, as `performance.now()`. */
   askedAt: number;
 }
@@ -29,8 +32,6 @@ const PIECE = 100;
 /** Reads at a time: feeds that all have to look at once leave lanes to everybody else. */
 const READERS = 4;
 const RETRY_MS = 1_000;
-/** A read that takes so long to fail is not waited for by the next in line, one after the other. */
-const SLOW_TO_FAIL_MS = 1_000;
 const ASK_AGAIN_MS = 500;
 /** A socket closes itself when its token runs out, and says why; what is left are streams over HTTP. */
 const AFTER_EXPIRY_MS = 500;
@@ -38,7 +39,10 @@ const AFTER_EXPIRY_MS = 500;
 interface Parts {
   readonly messages: MessageStore;
   readonly events: Events;
+  readonly cache: PageCache;
   readonly log: Logger;
+  /** How often feeds in which a reply is being written look by themselves, in ms. */
+  readonly lookMs: number;
 }
 
 /**
@@ -46,44 +50,29 @@ interface Parts {
  * something to read: what is delivered comes from PostgreSQL, as that user, by rising number, so that
  * lost, doubled and reordered hints change nothing.
  */
-export function createLive({ messages, events, log }: Parts) {
+export function createLive({ messages, events, cache, log, lookMs }: Parts) {
   const feeds = new Map<string, Promise<OpenFeed>>();
-  const takeTurn = pLimit(READERS);
-  /** When PostgreSQL was last seen not to answer, as `performance.now()`. */
-  let silentAt = Number.NEGATIVE_INFINITY;
+  const read = pLimit(READERS);
   let subscribers = 0;
   /** PostgreSQL is away: said once, not by each feed. */
   let failing = false;
 
-  /**
-   * Reads in turn. Whoever was in line when PostgreSQL did not answer is told so: to let each wait for
-   * that anew would keep the last one waiting for minutes.
-   */
-  function read<T>(work: () => Promise<T>): Promise<T> {
-    const askedAt = performance.now();
-    return takeTurn(async () => {
-      if (silentAt > askedAt) throw unavailable(undefined);
-      const begunAt = performance.now();
-      try {
-        return await work();
-      } catch (error) {
-        if (performance.now() - begunAt > SLOW_TO_FAIL_MS) silentAt = performance.now();
-        throw error;
-      }
-    });
-  }
-
-  const stopWatchingGaps = events.onGap(() => {
+  function lookAll(wanted: (feed: Feed) => boolean): void {
     for (const opening of feeds.values()) {
       opening.then(
         (open) => {
+          if (!wanted(open.feed)) return;
           open.recover ||= open.feed.hasRunning;
+          open.looking = true;
           catchUp(open);
         },
         () => {},
       );
     }
-  });
+  }
+  const stopWatchingGaps = events.onGap(() => lookAll(() => true));
+  // A process may be killed between the end of a reply and telling it.
+  const looking = setInterval(() => lookAll(({ hasRunning }) => hasRunning), lookMs);
 
   async function openFeed(viewer: Viewer): Promise<OpenFeed> {
     let open: OpenFeed | undefined;
@@ -97,7 +86,15 @@ export function createLive({ messages, events, log }: Parts) {
         if (open) askFor(open, messageId);
       };
       const feed = createFeed({ viewer, seq, texts, onMissing });
-      open = { feed, stopListening, reading: false, again: false, recover: false, askedAt: 0 };
+      open = {
+        feed,
+        stopListening,
+        reading: false,
+        again: false,
+        recover: false,
+        looking: false,
+        askedAt: 0,
+      };
       // What is stored of them is up to a second old.
       for (const { id } of texts) ask(viewer, id);
       return open;
@@ -137,6 +134,7 @@ export function createLive({ messages, events, log }: Parts) {
       },
       (error: unknown) => {
         open.reading = false;
+        open.looking = true;
         if (!failing) {
           log.warn({ code: (error as ExpectedError).code }, 'feeds cannot be read: trying on');
         }
@@ -152,9 +150,13 @@ export function createLive({ messages, events, log }: Parts) {
     const { feed } = open;
     while (open.again && feed.subscribers.size > 0) {
       open.again = false;
+      const { looking } = open;
+      open.looking = false;
       const { from } = feed;
       const found = await read(() => messages.changes(feed.viewer, from, PIECE));
       if (found.seq < feed.last) return startOver(feed);
+      // A device that has heard of a change must not read a page from before it.
+      if (looking && found.seq > feed.last) await cache.advance(feed.viewer.sub, found.seq);
       feed.apply(from, found, PIECE);
       open.again ||= found.changes.length === PIECE;
       if (!open.recover) continue;
@@ -288,6 +290,7 @@ export function createLive({ messages, events, log }: Parts) {
 
     close(): void {
       stopWatchingGaps();
+      clearInterval(looking);
     },
   };
 }

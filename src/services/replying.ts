@@ -23,9 +23,13 @@ export interface ReplyTiming {
   readonly deltaMs: number;
   /** How often a waiting request looks by itself, should an event be lost. */
   readonly pollMs: number;
+  /** How often devices on which a reply is being written look by themselves, should its end not be told. */
+  readonly lookMs: number;
+  /** How long a reply may take in all, however the model writes. */
+  readonly wholeMs: number;
 }
 
-/** A dead process' reply ends after at most `leaseMs + sweepMs`: under a minute. */
+/** Each reply has ended within a minute: a dead process' after at most `leaseMs + sweepMs`. */
 export const REPLY_TIMING: ReplyTiming = {
   leaseMs: 30_000,
   heartbeatMs: 5_000,
@@ -33,6 +37,8 @@ export const REPLY_TIMING: ReplyTiming = {
   progressMs: 1_000,
   deltaMs: 33,
   pollMs: 2_000,
+  lookMs: 10_000,
+  wholeMs: 55_000,
 };
 
 interface Parts {
@@ -42,11 +48,11 @@ interface Parts {
   readonly events: Events;
   readonly announce: Announce;
   readonly log: Logger;
-  readonly timing?: Partial<ReplyTiming>;
+  readonly timing: ReplyTiming;
 }
 
 /** Why a generation was cut short. */
-type Interruption = 'stopped' | 'shutdown' | 'lost';
+type Interruption = 'stopped' | 'shutdown' | 'lost' | 'late';
 
 interface Generation {
   readonly viewer: Claims;
@@ -71,8 +77,7 @@ export const isRunning = (row: MessageRow) =>
  * loses it can change nothing more, and a reply whose lease ran out is ended as FAILED by any process.
  */
 export function createReplies(parts: Parts) {
-  const { messages, store, writer, events, announce, log } = parts;
-  const timing = { ...REPLY_TIMING, ...parts.timing };
+  const { messages, store, writer, events, announce, log, timing } = parts;
   const running = new Map<string, Generation>();
   let closing = false;
 
@@ -100,12 +105,20 @@ export function createReplies(parts: Parts) {
     }
   }
 
+  let sweeping = false;
   async function sweep(): Promise<void> {
-    for (const reply of await store.abandoned(100)) {
-      // One that cannot be ended must not keep the others waiting.
-      await giveUp(reply).catch((error: unknown) =>
-        log.warn({ code: codeOf(error) }, 'an abandoned reply could not be ended'),
-      );
+    // One at a time: where a lock is held, they would wait for each other too.
+    if (sweeping) return;
+    sweeping = true;
+    try {
+      for (const reply of await store.abandoned(100)) {
+        // One that cannot be ended must not keep the others waiting.
+        await giveUp(reply).catch((error: unknown) =>
+          log.warn({ code: codeOf(error) }, 'an abandoned reply could not be ended'),
+        );
+      }
+    } finally {
+      sweeping = false;
     }
   }
 
@@ -146,12 +159,7 @@ export function createReplies(parts: Parts) {
       clearInterval(progress);
     }
     if (signal.reason === 'lost') return text.drop();
-    const ended = { ...outcome, response: text.end() };
-    // The text is kept meanwhile, or until the lease is lost.
-    const finished = await untilBack(
-      () => store.finish(viewer, row.id, token, ended),
-      () => closing,
-    );
+    const finished = await finish(viewer, row.id, token, { ...outcome, response: text.end() });
     if (finished) await announce(viewer.sub, finished.seq);
   }
 
@@ -161,10 +169,7 @@ export function createReplies(parts: Parts) {
     add: (piece: string) => void,
     signal: AbortSignal,
   ): Promise<Omit<ReplyOutcome, 'response'>> {
-    const turns = await untilBack(
-      () => messages.turnsBefore(viewer, row, MAX_TURNS),
-      () => signal.aborted,
-    );
+    const turns = await messages.turnsBefore(viewer, row, MAX_TURNS);
     signal.throwIfAborted();
     const { message, personalityContext } = row;
     const pieces = writer.write({ message, personalityContext, turns: turns.reverse() }, signal);
@@ -183,19 +188,26 @@ export function createReplies(parts: Parts) {
     if (signal.reason === 'shutdown') {
       return { status: 'FAILED', failure: 'The server was restarted. Try again.' };
     }
+    if (signal.reason === 'late') {
+      return { status: 'FAILED', failure: 'The model took too long over this reply. Try again.' };
+    }
     if (error instanceof ReplyFailed) return { status: 'FAILED', failure: error.message };
     log.error({ err: codeOf(error) }, 'a reply failed');
     return { status: 'FAILED', failure: 'The reply could not be written. Try again.' };
   }
 
-  /** PostgreSQL may be away for a while just now: goes on until it is back, or `isOver`. */
-  async function untilBack<T>(work: () => Promise<T>, isOver: () => boolean): Promise<T> {
+  /** PostgreSQL may be away for a while just now: the text is kept until it is back, or the lease lost. */
+  async function finish(viewer: Claims, id: string, token: string, outcome: ReplyOutcome) {
+    let isUnknown = false;
     for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 2_000)) {
       try {
-        return await work();
+        const row = await store.finish(viewer, id, token, outcome);
+        // Without a lease it may be this one's own end: stored, and the connection lost before the answer.
+        return row ?? (isUnknown ? await messages.find(viewer, id) : undefined);
       } catch (error) {
         const retryable = error instanceof ExpectedError && error.code === 'SERVICE_UNAVAILABLE';
-        if (!retryable || isOver()) throw error;
+        if (!retryable || closing) throw error;
+        isUnknown = true;
         await new Promise((resolve) => setTimeout(resolve, waitMs));
       }
     }
@@ -210,6 +222,7 @@ export function createReplies(parts: Parts) {
   function start(viewer: Claims, row: MessageRow, token: string): void {
     const controller = new AbortController();
     const { signal } = controller;
+    const late = setTimeout(() => controller.abort('late'), timing.wholeMs);
     const messageId = row.id;
     const tell = (offset: number, piece: string) =>
       events.publish(viewer.sub, {
@@ -228,6 +241,7 @@ export function createReplies(parts: Parts) {
     const done = generate(viewer, row, { token, text, signal })
       .catch((error: unknown) => log.error({ err: codeOf(error) }, 'a reply could not be ended'))
       .finally(async () => {
+        clearTimeout(late);
         running.delete(token);
         (await stopListening)();
       });

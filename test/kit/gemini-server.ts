@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 
 /** One piece of a reply; a string is its text alone. */
@@ -29,6 +29,8 @@ export interface Behaviour {
   readonly cutAfterBytes?: number;
   /** Sent as the body as it is, instead of pieces. */
   readonly raw?: string;
+  /** Sent as the whole answer as it is, in base64, head and all; then the connection ends (`cut`: by a reset). */
+  readonly wire?: string;
   /** Answers with this HTTP status and Google's error body instead. */
   readonly status?: number;
   /** In the error body's details, e.g. `3s`. */
@@ -106,6 +108,9 @@ export async function startGeminiServer({ port = 0 } = {}): Promise<GeminiServer
     }
     if (behaviour.status) return sendError(response, behaviour.status, behaviour);
     if (model) return sendModel(response, model);
+    if (behaviour.wire !== undefined) {
+      return sendWire(request.socket, behaviour.wire, behaviour.end === 'cut');
+    }
     if (method === 'generateContent') return sendWhole(response, behaviour, body);
     await stream(response, behaviour, body);
   }
@@ -149,6 +154,12 @@ export async function startGeminiServer({ port = 0 } = {}): Promise<GeminiServer
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+function sendWire(socket: Socket, wire: string, reset: boolean): void {
+  const bytes = Buffer.from(wire, 'base64');
+  if (reset) socket.write(bytes, () => socket.resetAndDestroy());
+  else socket.end(bytes);
 }
 
 async function stream(response: ServerResponse, behaviour: Behaviour, body: GeminiRequest['body']) {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type Balancer, startBalancer } from './balancer.ts';
 import { type GeminiServer, startGeminiServer } from './gemini-server.ts';
 import { type Gate, startGate } from './gate.ts';
+import type { Timing } from './impatient-server.ts';
 import { type PostgresServer, startPostgres } from './postgres.ts';
 import { runServer, type ServerProcess } from './process.ts';
 import { type RedisServer, startRedis } from './redis.ts';
@@ -47,6 +48,8 @@ export interface Installation {
 export interface InstallationOptions {
   /** How many server processes; default 1. */
   readonly members?: number;
+  /** Shorter times than the product's own. */
+  readonly timing?: Timing;
   /** Beside what the installation sets itself. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -82,7 +85,9 @@ export async function startInstallation(options: InstallationOptions = {}): Prom
       LOG_LEVEL: 'warn',
       ...options.env,
     };
-    const members = Array.from({ length: options.members ?? 1 }, () => createMember(env, balancer));
+    const members = Array.from({ length: options.members ?? 1 }, () =>
+      createMember(env, balancer, options.timing),
+    );
     onStop.push(() => Promise.all(members.map((member) => member.kill())));
     await Promise.all(members.map((member) => member.start()));
     return { postgres, redis, gemini, postgresGate, redisGate, members, balancer, env, stop };
@@ -92,7 +97,11 @@ export async function startInstallation(options: InstallationOptions = {}): Prom
   }
 }
 
-function createMember(env: Readonly<Record<string, string>>, { targets }: Balancer): Member {
+function createMember(
+  env: Readonly<Record<string, string>>,
+  { targets }: Balancer,
+  timing?: Timing,
+): Member {
   let server: ServerProcess | undefined;
   let address: { url: string; wsUrl: string } | undefined;
   let said = '';
@@ -129,7 +138,7 @@ function createMember(env: Readonly<Record<string, string>>, { targets }: Balanc
     stop: () => end('SIGTERM'),
     async start() {
       said += server?.output() ?? '';
-      server = runServer(env);
+      server = runServer(env, timing);
       address = await server.serving();
       targets.push(address.url);
     },

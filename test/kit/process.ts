@@ -2,8 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
+import type { Timing } from './impatient-server.ts';
 
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
+const impatient = fileURLToPath(new URL('./impatient-server.ts', import.meta.url));
 
 export interface ServerProcess {
   readonly child: ChildProcess;
@@ -25,9 +27,10 @@ export function spawnServer(env: Readonly<Record<string, string>>): ServerProces
   return server;
 }
 
-/** The same for whoever ends it. */
-export function runServer(env: Readonly<Record<string, string>>): ServerProcess {
-  const child = spawn(process.execPath, ['--import', 'tsx', main], {
+/** The same for whoever ends it; with a timing, it is `impatient-server.ts`. */
+export function runServer(env: Readonly<Record<string, string>>, timing?: Timing): ServerProcess {
+  const script = timing ? [impatient, JSON.stringify(timing)] : [main];
+  const child = spawn(process.execPath, ['--import', 'tsx', ...script], {
     env: { PATH: process.env['PATH'] ?? '', PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
