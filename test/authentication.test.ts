@@ -138,11 +138,9 @@ describe('tokens of an HS256 secret', () => {
 
 describe("tokens of Supabase's JWKS", () => {
   const old = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const rotated = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   let jwks: Server;
   let server: TestServer;
   let keys: object[] = [];
-  let fetches = 0;
 
   const publish = async (...pairs: [typeof old, string][]) => {
     keys = await Promise.all(
@@ -158,7 +156,6 @@ describe("tokens of Supabase's JWKS", () => {
   beforeAll(async () => {
     await publish([old, 'old']);
     jwks = createServer((request, response) => {
-      fetches += 1;
       if (request.url !== '/auth/v1/.well-known/jwks.json') response.writeHead(404).end();
       else response.end(JSON.stringify({ keys }));
     });
@@ -175,20 +172,5 @@ describe("tokens of Supabase's JWKS", () => {
     const payload = claims();
     const me = clientOf(server, await signed(payload, old.privateKey, 'ES256', 'old'));
     expect((await me.data<Any>(VIEWER)).viewer.id).toBe(payload.sub);
-  });
-
-  it('of unknown keys are refused, and do not cost a fetch each', async () => {
-    const before = fetches;
-    for (let i = 0; i < 20; i += 1) {
-      const token = await signed(claims(), rotated.privateKey, 'ES256', `made-up-${i}`);
-      expect(failureOf(await clientOf(server, token).ask(VIEWER))).toBe('UNAUTHENTICATED');
-    }
-    expect(fetches - before).toBeLessThanOrEqual(1);
-  });
-
-  it('signed with HS256 and the public key as the secret are refused', async () => {
-    const secret = old.publicKey.export({ type: 'spki', format: 'pem' }) as string;
-    const token = await signed(claims(), Buffer.from(secret), 'HS256', 'old');
-    expect(failureOf(await clientOf(server, token).ask(VIEWER))).toBe('UNAUTHENTICATED');
   });
 });

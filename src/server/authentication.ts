@@ -11,7 +11,8 @@ export async function authenticate(
   authorization: unknown,
 ): Promise<Viewer | undefined> {
   if (authorization === undefined || authorization === null) return undefined;
-  const [, token] = /^Bearer +([^\s]+)\s*$/i.exec(String(authorization)) ?? [];
+  const text = typeof authorization === 'string' ? authorization : '';
+  const [, token] = /^Bearer +([^\s]+)\s*$/i.exec(text) ?? [];
   if (!token) throw unauthenticated('Authorization has to be "Bearer" and a token.');
   return tokens.verify(token);
 }

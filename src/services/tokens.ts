@@ -1,20 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  createRemoteJWKSet,
-  decodeProtectedHeader,
-  errors,
-  type JWKSCacheInput,
-  type JWTPayload,
-  jwksCache,
-  jwtVerify,
-  SignJWT,
-} from 'jose';
+import { decodeProtectedHeader, errors, type JWTPayload, jwtVerify, SignJWT } from 'jose';
 import { LRUCache } from 'lru-cache';
 import { validate as isUuid } from 'uuid';
 import type { Claims } from '../db/database.ts';
 import { ExpectedError, unauthenticated } from '../errors.ts';
+import { createKeySet } from './key-set.ts';
 
 /** Who a verified token speaks for, and until when. */
 export interface Viewer extends Claims {
@@ -22,7 +14,7 @@ export interface Viewer extends Claims {
 }
 
 export interface TokenVerifier {
-  /** @throws UNAUTHENTICATED; SERVICE_UNAVAILABLE when Supabase's keys cannot be fetched */
+  /** @throws UNAUTHENTICATED; SERVICE_UNAVAILABLE when Supabase's keys have never been there */
   verify(token: string): Promise<Viewer>;
 }
 
@@ -116,10 +108,12 @@ const isGood = ({ viewer, check, keys }: Remembered): boolean =>
 
 function viewerOf({ sub, exp, email }: JWTPayload): Viewer {
   if (!sub || !isUuid(sub)) throw unauthenticated("The token's sub is no UUID.");
+  const expiresAt = new Date((exp ?? 0) * 1000);
+  if (Number.isNaN(expiresAt.getTime())) throw unauthenticated("The token's exp is no date.");
   return {
     sub: sub.toLowerCase(),
     email: typeof email === 'string' ? email : undefined,
-    expiresAt: new Date((exp ?? 0) * 1000),
+    expiresAt,
   };
 }
 
@@ -141,34 +135,19 @@ export const jwksUrl = (supabaseUrl: string): URL =>
   new URL(`${supabaseUrl.replace(/\/+$/, '')}/auth/v1/.well-known/jwks.json`);
 
 function jwksCheck(supabaseUrl: string): Check {
-  const fetched: JWKSCacheInput = {};
-  const keys = createRemoteJWKSet(jwksUrl(supabaseUrl), {
-    timeoutDuration: 3_000,
-    [jwksCache]: fetched,
-  });
+  const { keyOf, version } = createKeySet(jwksUrl(supabaseUrl));
   const options = { ...required, algorithms: ASYMMETRIC };
   return {
-    verify: async (token) => (await jwtVerify(token, keys, options)).payload,
-    // Equal to nothing when they have to be fetched anew.
-    keys: () => (keys.fresh ? (fetched as { uat?: number }).uat : Number.NaN),
+    verify: async (token) => (await jwtVerify(token, keyOf, options)).payload,
+    keys: version,
   };
 }
 
+/** Whatever else there is to say of a token, it is not good. */
 function explain(error: unknown): ExpectedError {
   if (error instanceof ExpectedError) return error;
   if (error instanceof errors.JWTExpired) return unauthenticated('The token has run out.');
-  const foreign =
-    error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout)
-      ? error.code !== 'ERR_JOSE_GENERIC' // the answer of the JWKS address was no 200 or no JSON
-      : error instanceof TypeError && !isFetchFailure(error);
-  if (foreign) return unauthenticated('The token is not valid here.');
-  const message = "The sign-in service's keys cannot be fetched right now. Try again.";
-  return new ExpectedError('SERVICE_UNAVAILABLE', message, {}, { cause: error });
-}
-
-/** undici says "fetch failed"; jose says "Invalid Token" for what is no token. Both are TypeErrors. */
-function isFetchFailure(error: TypeError): boolean {
-  return error.message === 'fetch failed';
+  return unauthenticated('The token is not valid here.');
 }
 
 /** Where the key of own accounts is. */
