@@ -23,6 +23,12 @@ import { startServerForTest } from './kit/server.ts';
 import { collect, connect, EVENTS } from './kit/subscriptions.ts';
 import { startSupabaseServer, type SupabaseServer } from './kit/supabase-server.ts';
 
+/** Not through a pooler, whatever the other tests do: the doctor looks at the way itself. */
+async function createDirectDatabase(options?: { migrated: boolean }): Promise<TestDatabase> {
+  const { directUrl, ownerUrl } = await createTestDatabase(options);
+  return { url: directUrl, ownerUrl };
+}
+
 const main = fileURLToPath(new URL('../src/doctor/main.ts', import.meta.url));
 
 let dataDir: string;
@@ -36,7 +42,7 @@ let printed = '';
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'chatkeep-doctor-'));
   [database, gemini, supabase] = await Promise.all([
-    createTestDatabase(),
+    createDirectDatabase(),
     startGeminiServer(),
     startSupabaseServer(),
   ]);
@@ -351,12 +357,12 @@ describe('of PostgreSQL, npm run doctor', () => {
   });
 
   it('tells which migrations are missing, and that the database is newer', async () => {
-    const empty = await createTestDatabase({ migrated: false });
+    const empty = await createDirectDatabase({ migrated: false });
     const before = await examine(onDatabase(empty));
     expect(before.lines['PostgreSQL: migrations']).toMatch(/^look none of \d+ .*npm start applies/);
     expect(before.exitCode).toBe(0);
 
-    const other = await createTestDatabase();
+    const other = await createDirectDatabase();
     const change = (statement: string) => asOwner((sql) => sql.unsafe(statement), other);
     const seen = async () => (await examine(onDatabase(other))).lines['PostgreSQL: migrations'];
     await change(`delete from drizzle.__drizzle_migrations
@@ -414,7 +420,7 @@ describe('of PostgreSQL, npm run doctor', () => {
       'alter role ROLE set synchronous_commit = off',
       'alter role ROLE set lock_timeout = 100',
     );
-    const other = await createTestDatabase();
+    const other = await createDirectDatabase();
     await asOwner(async (sql) => {
       const { pathname } = new URL(other.url);
       await sql.unsafe(
@@ -433,7 +439,7 @@ describe('of PostgreSQL, npm run doctor', () => {
   });
 
   it('sees tables that are open, and what is broken in them', async () => {
-    const other = await createTestDatabase();
+    const other = await createDirectDatabase();
     await asOwner(async (sql) => {
       const [user] = await sql`insert into auth.users (id) values (gen_random_uuid()) returning id`;
       const [row] = await sql`

@@ -1,10 +1,16 @@
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { brotliCompress, gzip, constants as zlib } from 'node:zlib';
-import type { ExecutionArgs, ExecutionResult, GraphQLSchema } from 'graphql';
+import {
+  type ExecutionArgs,
+  type ExecutionResult,
+  GraphQLError,
+  type GraphQLSchema,
+} from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import type { CachedPage, Lookup, PageCache, PageKey } from '../cache/cache.ts';
 import type { MessageStore } from '../db/messages.ts';
+import { ExpectedError } from '../errors.ts';
 import type { Context } from '../resolvers/context.ts';
 import { chooseEncoding, type Encoding, isKnown } from './negotiation.ts';
 import { asksForPage, type CacheablePage, createPageKeys } from './page-keys.ts';
@@ -24,6 +30,12 @@ interface Parts {
   readonly cache: PageCache;
   readonly messages: MessageStore;
   readonly schema: GraphQLSchema;
+}
+
+/** What others may share of a read: the page, or that PostgreSQL was away; or nothing. */
+interface Read {
+  readonly page?: CachedPage;
+  readonly refused?: Result;
 }
 
 /** What the front of the server and the response cache tell each other of one request. */
@@ -56,7 +68,7 @@ export function useResponseCache({ cache, messages, schema }: Parts): Plugin<Htt
   const pageOf = createPageKeys(schema);
   const heads = new WeakMap<Request, Head>();
   /** Misses that are being read just now, so that others can wait for them. */
-  const reading = new Map<string, Promise<CachedPage | undefined>>();
+  const reading = new Map<string, Promise<Read>>();
 
   type Execute = () => Promise<Result>;
 
@@ -70,17 +82,25 @@ export function useResponseCache({ cache, messages, schema }: Parts): Plugin<Htt
     if (found.kind === 'hit') return fromCache(found);
     if (found.kind === 'away') return { result: await execute(), status: 'fwd=bypass' };
     if (found.kind === 'unleased' && found.stored && context.viewer) {
-      const seq = await messages.seq(context.viewer).catch(() => undefined);
-      const renewed = seq !== undefined && (await cache.renew(page.key, seq, found.seenAt));
-      if (renewed) return fromCache(renewed);
+      try {
+        const seq = await messages.seq(context.viewer);
+        const renewed = await cache.renew(page.key, seq, found.seenAt);
+        if (renewed) return fromCache(renewed);
+      } catch (error) {
+        // To ask PostgreSQL for the page would only take as long again.
+        return { result: refusal(error), status: 'fwd=bypass' };
+      }
     }
     const id = idOf(page.key);
     const shared = found.kind === 'miss' ? await reading.get(id) : undefined;
     // Only if it shows what this request has to see: it may have been read before a change that was
     // acknowledged before this request came.
-    if (shared && found.kind === 'miss' && shared.seq >= found.seq) {
-      return { result: finished(shared.body), status: 'fwd=miss; collapsed', page: shared };
+    if (shared?.page && found.kind === 'miss' && shared.page.seq >= found.seq) {
+      const { page } = shared;
+      return { result: finished(page.body), status: 'fwd=miss; collapsed', page };
     }
+    // It took the time that this request has, too.
+    if (shared?.refused) return { result: shared.refused, status: 'fwd=miss; collapsed' };
     return readAndFill(page, context, encoding, found, execute);
   }
 
@@ -97,24 +117,26 @@ export function useResponseCache({ cache, messages, schema }: Parts): Plugin<Htt
     execute: Execute,
   ): Promise<Served> {
     const id = idOf(page.key);
-    let fulfil: (filled: CachedPage | undefined) => void = () => {};
-    const filling = new Promise<CachedPage | undefined>((resolve) => {
+    let fulfil: (read: Read) => void = () => {};
+    const filling = new Promise<Read>((resolve) => {
       fulfil = resolve;
     });
     if (!reading.has(id)) reading.set(id, filling);
-    let filled: CachedPage | undefined;
+    let read: Read = {};
     try {
       const result = await execute();
       const fwd = found.kind === 'miss' && found.stale ? 'fwd=stale' : 'fwd=uri-miss';
+      if (isAway(result)) read = { refused: { ...result } };
       if (result.errors || !context.page?.settled) return { result, status: fwd };
       const body = await encode(Buffer.from(JSON.stringify(result)), encoding);
-      filled = { seq: context.page.seq, body };
+      const filled = { seq: context.page.seq, body };
+      read = { page: filled };
       const stored = await cache.fill(page.key, filled, found.seenAt, page.ttlSeconds);
       const status = stored ? `${fwd}; stored` : fwd;
       return { result: finished(body), status, page: filled };
     } finally {
       if (reading.get(id) === filling) reading.delete(id);
-      fulfil(filled);
+      fulfil(read);
     }
   }
 
@@ -165,6 +187,18 @@ export function useResponseCache({ cache, messages, schema }: Parts): Plugin<Htt
     },
   };
 }
+
+/** As the engine puts what a resolver threw. */
+function refusal(error: unknown): Result {
+  const { message } = error as Error;
+  return { data: null, errors: [new GraphQLError(message, { originalError: error as Error })] };
+}
+
+const isAway = ({ errors = [] }: Result): boolean =>
+  errors.some(
+    ({ originalError }) =>
+      originalError instanceof ExpectedError && originalError.code === 'SERVICE_UNAVAILABLE',
+  );
 
 /** What another request for the same page may get another answer for. */
 const VARY = 'Authorization, Accept, Accept-Encoding';

@@ -1,7 +1,7 @@
 import pLimit from 'p-limit';
 import type { PageCache } from '../cache/cache.ts';
 import type { Change, Changes, MessageRow, MessageStore } from '../db/messages.ts';
-import { badInput, ExpectedError } from '../errors.ts';
+import { badInput, ExpectedError, unavailable } from '../errors.ts';
 import type { Events, Hint } from '../events/events.ts';
 import type { Logger } from '../log.ts';
 import { type ChatEvent, createFeed, type Feed } from './feed.ts';
@@ -32,6 +32,8 @@ const PIECE = 100;
 /** Reads at a time: feeds that all have to look at once leave lanes to everybody else. */
 const READERS = 4;
 const RETRY_MS = 1_000;
+/** A read that takes so long to fail is not waited for by the next in line, one after the other. */
+const SLOW_TO_FAIL_MS = 1_000;
 const ASK_AGAIN_MS = 500;
 /** A socket closes itself when its token runs out, and says why; what is left are streams over HTTP. */
 const AFTER_EXPIRY_MS = 500;
@@ -52,10 +54,30 @@ interface Parts {
  */
 export function createLive({ messages, events, cache, log, lookMs }: Parts) {
   const feeds = new Map<string, Promise<OpenFeed>>();
-  const read = pLimit(READERS);
+  const takeTurn = pLimit(READERS);
+  /** When PostgreSQL was last seen not to answer, as `performance.now()`. */
+  let silentAt = Number.NEGATIVE_INFINITY;
   let subscribers = 0;
   /** PostgreSQL is away: said once, not by each feed. */
   let failing = false;
+
+  /**
+   * Reads in turn. Whoever was in line when PostgreSQL did not answer is told so: to let each wait for
+   * that anew would keep the last one waiting for minutes.
+   */
+  function read<T>(work: () => Promise<T>): Promise<T> {
+    const askedAt = performance.now();
+    return takeTurn(async () => {
+      if (silentAt > askedAt) throw unavailable(undefined);
+      const begunAt = performance.now();
+      try {
+        return await work();
+      } catch (error) {
+        if (performance.now() - begunAt > SLOW_TO_FAIL_MS) silentAt = performance.now();
+        throw error;
+      }
+    });
+  }
 
   function lookAll(wanted: (feed: Feed) => boolean): void {
     for (const opening of feeds.values()) {

@@ -159,7 +159,18 @@ export function createReplies(parts: Parts) {
       clearInterval(progress);
     }
     if (signal.reason === 'lost') return text.drop();
-    const finished = await finish(viewer, row.id, token, { ...outcome, response: text.end() });
+    const ended = { ...outcome, response: text.end() };
+    let tries = 0;
+    // The text is kept meanwhile, or until the lease is lost.
+    const finished = await untilBack(
+      async () => {
+        tries += 1;
+        const stored = await store.finish(viewer, row.id, token, ended);
+        // Without a lease it may be this one's own end: stored, and the connection lost before the answer.
+        return stored ?? (tries > 1 ? await messages.find(viewer, row.id) : undefined);
+      },
+      () => closing,
+    );
     if (finished) await announce(viewer.sub, finished.seq);
   }
 
@@ -169,7 +180,10 @@ export function createReplies(parts: Parts) {
     add: (piece: string) => void,
     signal: AbortSignal,
   ): Promise<Omit<ReplyOutcome, 'response'>> {
-    const turns = await messages.turnsBefore(viewer, row, MAX_TURNS);
+    const turns = await untilBack(
+      () => messages.turnsBefore(viewer, row, MAX_TURNS),
+      () => signal.aborted,
+    );
     signal.throwIfAborted();
     const { message, personalityContext } = row;
     const pieces = writer.write({ message, personalityContext, turns: turns.reverse() }, signal);
@@ -196,18 +210,14 @@ export function createReplies(parts: Parts) {
     return { status: 'FAILED', failure: 'The reply could not be written. Try again.' };
   }
 
-  /** PostgreSQL may be away for a while just now: the text is kept until it is back, or the lease lost. */
-  async function finish(viewer: Claims, id: string, token: string, outcome: ReplyOutcome) {
-    let isUnknown = false;
+  /** PostgreSQL may be away for a while just now: goes on until it is back, or `isOver`. */
+  async function untilBack<T>(work: () => Promise<T>, isOver: () => boolean): Promise<T> {
     for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 2_000)) {
       try {
-        const row = await store.finish(viewer, id, token, outcome);
-        // Without a lease it may be this one's own end: stored, and the connection lost before the answer.
-        return row ?? (isUnknown ? await messages.find(viewer, id) : undefined);
+        return await work();
       } catch (error) {
         const retryable = error instanceof ExpectedError && error.code === 'SERVICE_UNAVAILABLE';
-        if (!retryable || closing) throw error;
-        isUnknown = true;
+        if (!retryable || isOver()) throw error;
         await new Promise((resolve) => setTimeout(resolve, waitMs));
       }
     }

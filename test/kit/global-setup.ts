@@ -6,17 +6,19 @@ import type { TestProject } from 'vitest/node';
 import { startEmbeddedPostgres } from '../../src/db/embedded/index.ts';
 import { migrateDatabase } from '../../src/db/migrate.ts';
 import { createLog } from '../../src/log.ts';
+import { startPgbouncer } from './pgbouncer.ts';
 import { buildWeb } from './web-build.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    postgres: { ownerUrl: string; url: string };
+    postgres: { ownerUrl: string; url: string; poolerUrl: string | undefined };
   }
 }
 
 /**
  * The web client, built, and one PostgreSQL a run, with a migrated template that each test file copies
- * (see database.ts).
+ * (see database.ts). With POOLER=pgbouncer the server works through PgBouncer in transaction mode, which
+ * has fewer connections to PostgreSQL than the server to it.
  */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   await buildWeb();
@@ -28,8 +30,14 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const inTemplate = (url: string) =>
     Object.assign(new URL(url), { pathname: '/template_chatkeep' });
   await migrateDatabase(inTemplate(server.ownerUrl).href, inTemplate(server.url).href);
-  project.provide('postgres', { ownerUrl: server.ownerUrl, url: server.url });
+  const pooler =
+    process.env['POOLER'] === 'pgbouncer'
+      ? await startPgbouncer([server.url], { poolSize: 3 })
+      : undefined;
+  const poolerUrl = pooler && `${pooler.through(server.url)}?pgbouncer=true`;
+  project.provide('postgres', { ownerUrl: server.ownerUrl, url: server.url, poolerUrl });
   return async () => {
+    await pooler?.stop();
     await server.stop();
     await rm(dataDir, { recursive: true, force: true });
   };

@@ -20,12 +20,14 @@ export interface Pgbouncer {
 
 interface PgbouncerOptions {
   readonly mode?: 'transaction' | 'session' | 'statement';
+  /** Connections to each database; default 10. */
+  readonly poolSize?: number;
 }
 
 /** A pooler in front of the server of these URLs, which all lead to the same one. */
 export async function startPgbouncer(
   urls: readonly string[],
-  { mode = 'transaction' }: PgbouncerOptions = {},
+  { mode = 'transaction', poolSize = 10 }: PgbouncerOptions = {},
 ): Promise<Pgbouncer> {
   const dir = await mkdtemp(join(tmpdir(), 'chatkeep-pgbouncer-'));
   await chmod(dir, 0o755);
@@ -47,7 +49,9 @@ auth_type = scram-sha-256
 auth_file = ${userlist}
 pool_mode = ${mode}
 max_client_conn = 500
-default_pool_size = 10
+default_pool_size = ${poolSize}
+server_idle_timeout = 5
+server_login_retry = 0.1
 `,
   );
   const child = spawn(binary as string, [config], {

@@ -1,4 +1,5 @@
-import { rm } from 'node:fs/promises';
+import { rename, rm, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import postgres from 'postgres';
 import { openCluster } from '../../src/db/embedded/cluster.ts';
 import { readPidFile } from '../../src/db/embedded/pids.ts';
@@ -23,6 +24,14 @@ export interface PostgresServer {
   stopAtOnce(): Promise<void>;
   /** Again on the same port; resolves once it takes connections, crash recovery included. */
   start(): Promise<void>;
+  /** Refuses all changes from now on, or no more; what is under way may still be stored. */
+  setReadOnly(readOnly: boolean): Promise<void>;
+  /**
+   * As if its disk were full, for messages of more than 2,000 bytes that do not compress: where those
+   * would go leads to /dev/full. To be called before there are any.
+   */
+  fillDisk(): Promise<void>;
+  makeRoom(): Promise<void>;
   /** `pg_terminate_backend` for all that the server has open; answers how many there were. */
   terminateBackends(): Promise<number>;
   stop(): Promise<void>;
@@ -41,6 +50,33 @@ export async function startPostgres(): Promise<PostgresServer> {
   const signal = async (name: NodeJS.Signals) => {
     for (const pid of await processesOf(dataDir)) kill(pid, name);
   };
+
+  async function asOwner<T>(work: (sql: postgres.Sql) => Promise<T>): Promise<T> {
+    const sql = postgres(ownerUrl, { max: 1, onnotice: () => {} });
+    try {
+      // Also while it is read-only.
+      await sql`set default_transaction_read_only = off`;
+      return await work(sql);
+    } finally {
+      await sql.end({ timeout: 1 });
+    }
+  }
+
+  const terminateBackends = () =>
+    asOwner(async (sql) => {
+      const ended = await sql`select pg_terminate_backend(pid) from pg_stat_activity
+        where application_name = 'chatkeep'`;
+      return ended.length;
+    });
+
+  /** Where PostgreSQL puts the messages that are too long for a row. */
+  async function longTexts(): Promise<string> {
+    const [row] = await asOwner(
+      (sql) => sql`select pg_relation_filepath(reltoastrelid) as path
+        from pg_class where oid = 'public.chat_history'::regclass`,
+    );
+    return join(cluster.directory, String(row?.['path']));
+  }
 
   await start();
   const setup = postgres(at(`postgres:${cluster.ownerPassword}`, 'postgres'), {
@@ -69,16 +105,24 @@ export async function startPostgres(): Promise<PostgresServer> {
       await gone(pids);
     },
     start,
-    async terminateBackends() {
-      const sql = postgres(ownerUrl, { max: 1, onnotice: () => {} });
-      try {
-        const ended = await sql`select pg_terminate_backend(pid) from pg_stat_activity
-          where application_name = 'chatkeep'`;
-        return ended.length;
-      } finally {
-        await sql.end({ timeout: 1 });
-      }
+    async setReadOnly(readOnly) {
+      await asOwner(async (sql) => {
+        await sql.unsafe(`alter system set default_transaction_read_only = ${readOnly}`);
+        await sql`select pg_reload_conf()`;
+      });
     },
+    async fillDisk() {
+      const file = await longTexts();
+      await rename(file, `${file}.aside`);
+      await symlink('/dev/full', file);
+    },
+    async makeRoom() {
+      const file = await longTexts();
+      await rename(`${file}.aside`, file);
+      // They keep open what was there before.
+      await terminateBackends();
+    },
+    terminateBackends,
     async stop() {
       const found = await readPidFile(cluster.directory);
       if (found) {
