@@ -186,7 +186,7 @@ describe('what was acknowledged', () => {
   });
 
   it(`is stored once, and in order, whatever is killed, SEED=${SEED}`, {
-    timeout: times(120_000, 300_000),
+    timeout: times(120_000, 600_000),
   }, async ({ task }) => {
     const random = createRandom(SEED);
     const people = await Promise.all(Array.from({ length: USERS }, arrive));

@@ -80,7 +80,7 @@ function expectOne(what: string, answers: readonly string[]): void {
 
 describe('a message that is sent again', () => {
   it(`is stored and answered once, when its answers were dropped, SEED=${SEED}`, {
-    timeout: times(60_000, 180_000),
+    timeout: times(60_000, 300_000),
   }, async ({ task }) => {
     violations = [];
     let dropped = 0;
@@ -90,7 +90,7 @@ describe('a message that is sent again', () => {
       const awaitReply = random.oneIn(2);
       const context = random.oneIn(3) ? { personalityContext: { b: random.below(9), a: [] } } : {};
       const input = { id: randomUUID(), message: randomUUID(), ...context, awaitReply };
-      for (let n = random.below(3); n >= 0; n -= 1) {
+      for (let n = random.below(5); n >= 0; n -= 1) {
         const answer = await clientOf(deaf, client.token)
           .ask(SEND, { input })
           .catch(() => undefined);
@@ -112,8 +112,8 @@ describe('a message that is sent again', () => {
     }
 
     const random = createRandom(SEED);
-    const users = times(2, 60);
-    const abreast = 6;
+    const users = times(2, 40);
+    const abreast = 8;
     for (let done = 0; done < users; done += abreast) {
       const some = Math.min(abreast, users - done);
       chatkeep.gemini.reset();
@@ -165,7 +165,7 @@ describe('a message that is sent again', () => {
     task,
   }) => {
     violations = [];
-    const trials = times(3, 60);
+    const trials = times(3, 40);
     for (let n = 0; n < trials; n += 1) {
       const me = await signIn(anyMember());
       const id = randomUUID();
@@ -193,7 +193,7 @@ describe('a message that is sent again', () => {
     task,
   }) => {
     violations = [];
-    const trials = times(3, 60);
+    const trials = times(3, 40);
     for (let n = 0; n < trials; n += 1) {
       const me = await signIn(anyMember());
       const input = { id: randomUUID(), message: randomUUID(), awaitReply: false };
@@ -217,7 +217,7 @@ describe('a message that is sent again', () => {
   it('is the same message when the word of its commit was lost', async ({ task }) => {
     violations = [];
     let stored = 0;
-    const trials = times(3, 40);
+    const trials = times(3, 20);
     for (let n = 0; n < trials; n += 1) {
       const me = await signIn(anyMember());
       const gate = chatkeep.postgresGate;
@@ -253,7 +253,7 @@ describe('a message that is sent again', () => {
   });
 
   it('is the same message when the process that took it was killed', {
-    timeout: times(60_000, 180_000),
+    timeout: times(60_000, 300_000),
   }, async ({ task }) => {
     violations = [];
     const trials = times(1, 5);

@@ -229,7 +229,7 @@ async function compare({ client, ledger, devices }: Person): Promise<void> {
 
 describe('a rolling restart', () => {
   it(`loses nothing, doubles nothing and keeps nobody, SEED=${SEED}`, {
-    timeout: times(120_000, 300_000),
+    timeout: times(120_000, 600_000),
   }, async ({ task }) => {
     violations = [];
     const random = createRandom(SEED);
