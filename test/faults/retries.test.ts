@@ -284,7 +284,7 @@ describe('a message that is sent again', () => {
         const status = waiting.then(({ data }) => data?.sendMessage.message.status);
         given.push(status.then((is) => expectOne(`the reply to ${input.id}`, ['FAILED', is])));
       }
-      await taker.start();
+      if (n + 1 < trials) await taker.start();
       const asked = askedOf().get(input.message);
       if (asked !== 1) violations.push(`the model was asked ${asked} times`);
     }
