@@ -465,13 +465,17 @@ describe('keys that come and go', () => {
       jwks.away = away;
       pass(60_000);
       jwks.fetches = 0;
+      const from = performance.now();
       for (let n = 0; n < trials / 2; n += 1) {
         const forged = good(randomUUID(), foreign, `made up ${randomUUID()}`);
         const outcome = await overHttp(`Bearer ${forged}`);
         if (outcome !== 'UNAUTHENTICATED') violations.push(outcome);
         pass(59_000 / (trials / 2));
       }
-      if (jwks.fetches > 2) violations.push(`${jwks.fetches} fetches in a minute, away: ${away}`);
+      // Two in the minute that is gone through, and one more for each 30 s that the machine took itself.
+      const allowed = 1 + Math.floor((performance.now() - from) / 30_000);
+      if (jwks.fetches > allowed)
+        violations.push(`${jwks.fetches} fetches, not ${allowed}, away: ${away}`);
       expect(jwks.fetches).toBeGreaterThan(0);
     }
     jwks.away = false;
