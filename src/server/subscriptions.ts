@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http';
 import {
   createSourceEventStream,
   type DocumentNode,
@@ -152,12 +153,29 @@ export function useSharedSubscriptions(
           release();
           throw error;
         });
-        if ('events' in subscription) return results(subscription, { release, maskError });
+        if ('events' in subscription) {
+          const { res: response } = args.contextValue as { res?: ServerResponse };
+          return untilClosed(results(subscription, { release, maskError }), response);
+        }
         release();
         return subscription;
       });
     },
   };
+}
+
+/**
+ * Ends with its response. Yoga's adapter cancels what it is sending, but not what it finds that it need not
+ * begin to send, since the client has gone while it subscribed: that would run until its token does.
+ */
+function untilClosed(
+  events: AsyncIterableIterator<RenderedResult>,
+  response: ServerResponse | undefined,
+): AsyncIterableIterator<RenderedResult> {
+  const leave = () => void events.return?.();
+  if (response?.destroyed) leave();
+  else response?.once('close', leave);
+  return events;
 }
 
 const RETRY_AFTER_MS = 5_000;
