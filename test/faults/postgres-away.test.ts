@@ -149,9 +149,9 @@ async function askEverything(
   const day = { filter: { from: new Date(Math.random() * 1e12).toISOString() } };
   await Promise.all([
     putHistory(person, 50, broken),
-    // The same page twice, which nobody has: the second waits for the first.
     put(person, [HISTORY, day], broken),
-    put(person, [HISTORY, day], broken),
+    // The same page a moment later, which nobody has yet: it waits for the first.
+    sleep(200).then(() => put(person, [HISTORY, day], broken)),
     put(person, [SEARCH, { query: 'before' }], broken),
     put(person, [TREND], broken),
     put(person, ['{ viewer { id } }'], broken),
