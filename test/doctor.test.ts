@@ -12,7 +12,7 @@ import { diagnose } from '../src/doctor/doctor.ts';
 import { COMMANDS, ONE_REDIS } from '../src/doctor/redis-commands.ts';
 import type { Section } from '../src/doctor/examine.ts';
 import { HISTORY, send, signIn } from './kit/client.ts';
-import { createTestDatabase, type TestDatabase } from './kit/database.ts';
+import { createTestDatabase, directUrlOf, type TestDatabase } from './kit/database.ts';
 import { startGate } from './kit/gate.ts';
 import { type GeminiServer, startGeminiServer } from './kit/gemini-server.ts';
 import { freePort } from './kit/ports.ts';
@@ -25,8 +25,8 @@ import { startSupabaseServer, type SupabaseServer } from './kit/supabase-server.
 
 /** Not through a pooler, whatever the other tests do: the doctor looks at the way itself. */
 async function createDirectDatabase(options?: { migrated: boolean }): Promise<TestDatabase> {
-  const { directUrl, ownerUrl } = await createTestDatabase(options);
-  return { url: directUrl, ownerUrl };
+  const database = await createTestDatabase(options);
+  return { ...database, url: directUrlOf(database) };
 }
 
 const main = fileURLToPath(new URL('../src/doctor/main.ts', import.meta.url));

@@ -8,15 +8,17 @@ import { Lane } from '../src/db/lane.ts';
 import { createMessageStore } from '../src/db/messages.ts';
 import { createReplyStore } from '../src/db/replies.ts';
 import { ExpectedError } from '../src/errors.ts';
-import { createTestDatabase, type FreshDatabase } from './kit/database.ts';
+import { createTestDatabase, directUrlOf, type TestDatabase } from './kit/database.ts';
 import { startGate } from './kit/gate.ts';
 
-let urls: FreshDatabase;
+let urls: TestDatabase;
+let directUrl: string;
 let database: Database;
 let admin: postgres.Sql;
 
 beforeAll(async () => {
   urls = await createTestDatabase();
+  directUrl = directUrlOf(urls);
   database = createDatabase({ url: urls.url, lanes: 4 });
   admin = postgres(urls.ownerUrl, { max: 1, onnotice: () => {} });
 });
@@ -47,7 +49,7 @@ describe.each([
 ])('a unit of work, $how', ({ search }) => {
   let database: Database;
   beforeAll(() => {
-    database = createDatabase({ url: urls.directUrl + search, lanes: 4 });
+    database = createDatabase({ url: directUrl + search, lanes: 4 });
   });
   afterAll(() => database.close());
 
@@ -101,7 +103,7 @@ describe.each([
   });
 
   it('can see nothing without a user, and texts not at all as a worker', async () => {
-    const lane = await openLane(urls.directUrl);
+    const lane = await openLane(directUrl);
     const raw = lane.transaction([
       { sql: 'select * from chat_history', params: [], rows: 'arrays' },
     ]);
@@ -168,7 +170,7 @@ describe('when backends die', () => {
   });
 
   it('a lane that lost its connection never opens another one', async () => {
-    const lane = await openLane(urls.directUrl);
+    const lane = await openLane(directUrl);
     const [rows] = await lane.transaction([
       { sql: 'select pg_backend_pid() as pid', params: [], rows: 'objects' },
     ]);
@@ -187,7 +189,7 @@ describe('when backends die', () => {
   });
 
   it('sends nothing of a transaction over another connection', async () => {
-    const gate = await startGate(urls.directUrl);
+    const gate = await startGate(directUrl);
     const lane = await openLane(gate.url);
     // The second one waits in the driver until the first has been described.
     const cut = lane.transaction([
@@ -234,7 +236,7 @@ describe('when backends die', () => {
   });
 
   it('leaves no role and no claims behind on a lane', async () => {
-    const lane = await openLane(urls.directUrl);
+    const lane = await openLane(directUrl);
     const claims = JSON.stringify({ sub: randomUUID() });
     for (const end of ['select 1', 'select 1 / 0']) {
       await lane

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Any, type Client, clientOf, HISTORY, SEARCH, send, signIn } from './kit/client.ts';
+import { directUrlOf } from './kit/database.ts';
 import { startGate } from './kit/gate.ts';
 import { type GeminiServer, startGeminiServer } from './kit/gemini-server.ts';
 import { hurt, misfortunes, type RedisSetup, redisAvailable, redisForms } from './kit/redis.ts';
@@ -142,7 +143,8 @@ describe.runIf(redisAvailable).each(redisForms)('with $form', ({ start, parts })
   });
 
   it('shares no read that began before a change with who asks after it', async () => {
-    const gate = await startGate(one.database.url);
+    // Not through a pooler, where a statement is described each time.
+    const gate = await startGate(directUrlOf(one.database));
     const slow = await startServer({
       env: { ...env, DATABASE_URL: gate.url },
       beside: one,

@@ -8,7 +8,7 @@ import postgres from 'postgres';
 import { describe, expect, it } from 'vitest';
 import { poolerOptions } from '../../src/db/pooler.ts';
 import { type Any, type Client, HISTORY, SEARCH, SEND, send, signIn } from '../kit/client.ts';
-import { createTestDatabase } from '../kit/database.ts';
+import { createTestDatabase, directUrlOf } from '../kit/database.ts';
 import { pgbouncerAvailable, startPgbouncer } from '../kit/pgbouncer.ts';
 import { isLong, times } from '../kit/promises.ts';
 import { startServerForTest, type TestServer } from '../kit/server.ts';
@@ -30,9 +30,9 @@ describe.skipIf(!pgbouncerAvailable)('behind PgBouncer in transaction mode', () 
   }, async ({ task, onTestFinished }) => {
     // Migrated by the server itself, which needs one connection for it all: MIGRATION_DATABASE_URL.
     const database = await createTestDatabase({ migrated: false });
-    const pooler = await startPgbouncer([database.directUrl], { poolSize: POOL_SIZE });
+    const pooler = await startPgbouncer([directUrlOf(database)], { poolSize: POOL_SIZE });
     onTestFinished(() => pooler.stop());
-    const url = `${pooler.through(database.directUrl)}?pgbouncer=true`;
+    const url = `${pooler.through(directUrlOf(database))}?pgbouncer=true`;
     const server = await startServerForTest({
       env: {
         DATABASE_URL: url,

@@ -8,13 +8,8 @@ export interface TestDatabase {
   readonly url: string;
 }
 
-export interface FreshDatabase extends TestDatabase {
-  /** Past any pooler: for what is about the connection itself. */
-  readonly directUrl: string;
-}
-
 /** A fresh, migrated database of this test file's own. */
-export async function createTestDatabase({ migrated = true } = {}): Promise<FreshDatabase> {
+export async function createTestDatabase({ migrated = true } = {}): Promise<TestDatabase> {
   const server = inject('postgres');
   const name = `test_${randomUUID().replaceAll('-', '')}`;
   const template = migrated ? 'template_chatkeep' : 'template0';
@@ -22,7 +17,11 @@ export async function createTestDatabase({ migrated = true } = {}): Promise<Fres
   await admin.unsafe(`create database ${name} template ${template}`);
   await admin.end();
   const inside = (url: string) => Object.assign(new URL(url), { pathname: `/${name}` }).href;
-  const directUrl = inside(server.url);
-  const url = server.poolerUrl ? inside(server.poolerUrl) : directUrl;
-  return { ownerUrl: inside(server.ownerUrl), url, directUrl };
+  return { ownerUrl: inside(server.ownerUrl), url: inside(server.poolerUrl ?? server.url) };
+}
+
+/** Past any pooler: for what is about the connection itself. */
+export function directUrlOf({ url }: TestDatabase): string {
+  const { pathname } = new URL(url);
+  return Object.assign(new URL(inject('postgres').url), { pathname }).href;
 }
