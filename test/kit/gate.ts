@@ -6,6 +6,8 @@ export interface Gate {
   readonly port: number;
   /** How many connections were ever opened. */
   readonly connections: number;
+  /** How many pieces clients have sent; a command by itself is one. */
+  readonly asked: number;
   /** Cuts all connections; new ones are let through. */
   cut(): void;
   /** Cuts all connections, and each new one at once. */
@@ -50,6 +52,7 @@ export async function startGate(
   let delayMs = 0;
   let committed = () => {};
   let connections = 0;
+  let asked = 0;
 
   const server = createServer({ allowHalfOpen: true }, (inside) => {
     connections += 1;
@@ -81,7 +84,10 @@ export async function startGate(
   });
 
   function pass(link: Link, from: Socket, to: Socket, see: (chunk: Buffer) => void): void {
+    /** What is late. Each timer writes the oldest piece, so that a shorter delay lets none overtake another. */
+    const late: (() => void)[] = [];
     from.on('data', (chunk: Buffer) => {
+      if (from === link.inside) asked += 1;
       if (link.swallowed) return;
       see(chunk);
       const write = () => {
@@ -90,8 +96,10 @@ export async function startGate(
         to.once('drain', () => from.resume());
       };
       if (state === 'holding' && from === link.outside) held.push(write);
-      else if (delayMs > 0) setTimeout(write, delayMs);
-      else write();
+      else if (delayMs > 0 || late.length > 0) {
+        late.push(write);
+        setTimeout(() => late.shift()?.(), delayMs);
+      } else write();
     });
     from.on('end', () => {
       if (!link.swallowed) setTimeout(() => to.end(), delayMs);
@@ -114,6 +122,9 @@ export async function startGate(
     port,
     get connections() {
       return connections;
+    },
+    get asked() {
+      return asked;
     },
     cut,
     shut() {

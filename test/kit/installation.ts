@@ -14,6 +14,8 @@ export interface Member {
   readonly url: string;
   readonly wsUrl: string;
   readonly process: ServerProcess;
+  /** Its own way to Redis; with `ownRedisGates` no other's. */
+  readonly redisGate: Gate;
   /** All that each process of this place has printed. */
   output(): string;
   freeze(): void;
@@ -33,7 +35,7 @@ export interface Installation {
   readonly gemini: GeminiServer;
   /** Between all servers and their PostgreSQL. */
   readonly postgresGate: Gate;
-  /** Between all servers and their Redis. */
+  /** Between all servers and their Redis; with `ownRedisGates` nobody comes through it. */
   readonly redisGate: Gate;
   readonly members: readonly Member[];
   /** In front of the members that serve; doors keep their address while members come and go. */
@@ -50,6 +52,10 @@ export interface InstallationOptions {
   readonly members?: number;
   /** Shorter times than the product's own. */
   readonly timing?: Timing;
+  /** Of redis-server. */
+  readonly redisFlags?: readonly string[];
+  /** Gives each member a way to Redis of its own. */
+  readonly ownRedisGates?: boolean;
   /** Beside what the installation sets itself. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -64,7 +70,7 @@ export async function startInstallation(options: InstallationOptions = {}): Prom
     onStop.push(() => rm(dataDir, { recursive: true, force: true }));
     const postgres = await startPostgres();
     onStop.push(() => postgres.stop());
-    const redis = await startRedis();
+    const redis = await startRedis(...(options.redisFlags ?? []));
     onStop.push(() => redis.stop());
     const gemini = await startGeminiServer();
     onStop.push(() => gemini.stop());
@@ -85,9 +91,16 @@ export async function startInstallation(options: InstallationOptions = {}): Prom
       LOG_LEVEL: 'warn',
       ...options.env,
     };
-    const members = Array.from({ length: options.members ?? 1 }, () =>
-      createMember(env, balancer, options.timing),
-    );
+    const members: Member[] = [];
+    for (let i = 0; i < (options.members ?? 1); i += 1) {
+      let gate = redisGate;
+      if (options.ownRedisGates) {
+        gate = await startGate(redis.url);
+        onStop.push(() => gate.close());
+      }
+      const itsEnv = { ...env, ...(options.ownRedisGates && { REDIS_URL: gate.url }) };
+      members.push(createMember(itsEnv, balancer, gate, options.timing));
+    }
     onStop.push(() => Promise.all(members.map((member) => member.kill())));
     await Promise.all(members.map((member) => member.start()));
     return { postgres, redis, gemini, postgresGate, redisGate, members, balancer, env, stop };
@@ -100,6 +113,7 @@ export async function startInstallation(options: InstallationOptions = {}): Prom
 function createMember(
   env: Readonly<Record<string, string>>,
   { targets }: Balancer,
+  redisGate: Gate,
   timing?: Timing,
 ): Member {
   let server: ServerProcess | undefined;
@@ -120,6 +134,7 @@ function createMember(
   }
 
   return {
+    redisGate,
     get url() {
       return running().address.url;
     },
