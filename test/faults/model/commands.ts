@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import type { Any } from '../../kit/client.ts';
 import type { Behaviour } from '../../kit/gemini-server.ts';
@@ -759,7 +760,7 @@ const restart = command('restart', fc.record({ server: fc.nat(1) }), async (worl
   detachFrom(world, server);
 });
 
-const kill = fault('kill', async (world) => {
+async function killLast(world: World): Promise<void> {
   const { parts, people } = world;
   const last = parts.servers.length - 1;
   await parts.faults?.kill();
@@ -767,15 +768,64 @@ const kill = fault('kill', async (world) => {
   for (const person of people) {
     for (const message of running(person.history)) {
       if (endings.get(message)?.via !== last) continue;
-      // As if the half minute was over for which it has its lease.
-      await parts.owner`update chat_reply_leases set expires_at = now()
-        where user_id = ${person.client.userId} and message_id = ${message.id}`;
+      await endReplyLease(world, person, message);
       parts.replies.get(tagOf(message))?.open();
       changed(person.history, message, { status: 'FAILED', failed: true, isOpenEnded: true });
       await settle(world, person, message, last + 1);
     }
   }
-});
+}
+
+/** As if the half minute was over for which a server that writes a reply has its lease. */
+async function endReplyLease({ parts }: World, { client }: Person, { id }: Message): Promise<void> {
+  await parts.owner`update chat_reply_leases set expires_at = now()
+    where user_id = ${client.userId} and message_id = ${id}`;
+}
+
+const kill = fault('kill', killLast);
+
+/** The server dies with the message in its hands: it is sent again elsewhere, and there once. */
+const sendIntoKill = command(
+  'sendIntoKill',
+  fc.record({ user: fc.nat(1), opening, words, reply, ms: fc.nat(40) }),
+  async (world, { user, opening, words, reply, ms }) => {
+    const person = personOf(world, { user });
+    const { history } = person;
+    const last = world.parts.servers.length - 1;
+    const tag = world.newTag();
+    const message = [opening.text, ...words, tag].join(' ');
+    const input = { id: randomUUID(), message };
+    const ending = script(world, tag, reply, false);
+    const sending = ask(world, person, last, SEND, { input }).catch(() => undefined);
+    await sleep(ms);
+    await killLast(world);
+    const first = (await sending)?.data.sendMessage.message;
+    const unawaited = { ...input, awaitReply: false };
+    const again = await ask(world, person, 0, SEND, { input: unawaited });
+    expectEqual('sending once more', again.failed, undefined);
+    const sent: Message = {
+      ...input,
+      mood: opening.mood,
+      moodScore: opening.moodScore,
+      personalityContext: history.personality,
+      byDefault: true,
+      at: learnTime(history, again.data.sendMessage.message.createdAt),
+      status: 'RUNNING',
+      response: ending.response,
+      failed: false,
+    };
+    history.messages.push(sent);
+    await endReplyLease(world, person, sent);
+    const ended = await ask(world, person, 1, SEND, { input });
+    const shown = ended.data.sendMessage.message;
+    // Without an answer, the reply may have been given up, whoever wrote it.
+    const isWhole = first || (shown.status === ending.status && shown.response === ending.response);
+    const givenUp = { status: 'FAILED', failed: true, isOpenEnded: true } as const;
+    changed(history, sent, isWhole ? ending : givenUp);
+    for (const one of first ? [first, shown] : [shown]) expectMessage(sent, one);
+  },
+  ({ parts }) => parts.faults !== undefined,
+);
 
 const healRedis = fault('healRedis', ({ parts }) => parts.faults?.healRedis());
 
@@ -796,7 +846,7 @@ export const hurt: fc.Arbitrary<Command>[] = [
   fault('terminateBackends', (world) =>
     hurting(world, () => world.parts.faults?.terminateBackends()),
   ),
-  ...[restart, kill],
+  ...[restart, kill, sendIntoKill],
 ];
 
 /** PostgreSQL's own end takes longer. */
