@@ -70,8 +70,15 @@ export function createReplyStore(database: Database) {
     ): Promise<MessageRow | undefined> {
       const expired = lt(chatReplyLeases.expiresAt, sql`clock_timestamp()`);
       const lease = and(leaseOf(claims.sub, reply.messageId, reply.token), expired);
-      const [, rows] = await database.asUser(claims, (db) => [
+      const [, , rows] = await database.asUser(claims, (db) => [
         openHistory(db),
+        // Held until the commit: renewed between the two others, it would outlive the reply's end, and who
+        // writes the reply could end it once more.
+        db
+          .select({ token: chatReplyLeases.token })
+          .from(chatReplyLeases)
+          .where(lease)
+          .for('update'),
         db
           .update(chatHistory)
           .set(outcome)
