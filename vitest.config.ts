@@ -12,8 +12,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     expect: { poll: { timeout: 20_000, interval: 20 } },
     maxWorkers: 2,
-    // Browsers after all else: they leave no time to a Redis that has to answer within 150 ms. What breaks
-    // parts has the machine for itself.
+    // Browsers after all else: they leave no time to a Redis that has to answer within 150 ms.
     projects: [
       {
         extends: true,
@@ -24,7 +23,6 @@ export default defineConfig({
         test: {
           name: 'faults',
           include: ['test/faults/*.test.ts'],
-          fileParallelism: false,
           sequence: { groupOrder: 1 },
         },
       },

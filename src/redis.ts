@@ -184,17 +184,23 @@ export async function connectRedis(urls: string, log: Logger): Promise<RedisLink
   };
 }
 
+/** A timer that comes so much too late says that this process stood still. */
+const STOOD_STILL_MS = 50;
+
 /**
  * The answer, if it comes within COMMAND_TIMEOUT_MS. A process that stood still for longer finds its timer
- * run out and the answer there: it takes the answer, where ioredis' own `commandTimeout` takes the timer,
- * and others would serve pages from before a change whose lease was moved all the time.
+ * run out, and the answer there or its question not yet sent: it waits once more, where ioredis' own
+ * `commandTimeout` gives up, and others would serve pages from before a change whose lease was not moved.
  */
 async function inTime<T>(answer: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     const giveUp = () => reject(new Error('Command timed out'));
-    // After what has come in meanwhile.
-    timer = setTimeout(() => setImmediate(giveUp), COMMAND_TIMEOUT_MS);
+    const due = performance.now() + COMMAND_TIMEOUT_MS;
+    timer = setTimeout(() => {
+      if (performance.now() - due < STOOD_STILL_MS) giveUp();
+      else timer = setTimeout(giveUp, COMMAND_TIMEOUT_MS);
+    }, COMMAND_TIMEOUT_MS);
   });
   try {
     return await Promise.race([answer, late]);
