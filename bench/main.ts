@@ -7,10 +7,11 @@ import { chartOf } from './kit/chart.ts';
 import { describeMachine } from './kit/machine.ts';
 import { linesOf, tableOf } from './kit/report.ts';
 import { events } from './parts/events.ts';
+import { history } from './parts/history.ts';
 import { scale } from './parts/scale.ts';
 import { web } from './parts/web.ts';
 
-const PARTS: Readonly<Record<string, Part>> = { events, web, scale };
+const PARTS: Readonly<Record<string, Part>> = { history, events, web, scale };
 const RESULTS = fileURLToPath(new URL('results', import.meta.url));
 
 const USAGE = `npm run bench [-- part ...] [--rounds=5] [--seconds=3] [--sockets=5000]

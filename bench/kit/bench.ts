@@ -20,9 +20,14 @@ export interface Figure {
   readonly unit: string;
   /** By contestant, a value for each round. */
   readonly values: Readonly<Record<string, readonly number[]>>;
-  /** What is promised of chatkeep, as times the floor or in the figure's unit. */
-  readonly target?: { readonly ratio: number } | { readonly value: number };
+  readonly target?: Target;
 }
+
+/** What is promised of chatkeep: at most so many times the floor, at most a value, or at least a ratio. */
+export type Target =
+  | { readonly ratio: number }
+  | { readonly value: number }
+  | { readonly atLeast: number };
 
 export interface Report {
   readonly title: string;

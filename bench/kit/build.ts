@@ -1,10 +1,23 @@
 import { execFile } from 'node:child_process';
-import { mkdir, rm, symlink } from 'node:fs/promises';
+import { mkdir, rm, stat, symlink } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const built = `${root}dist/bench`;
+const built = `${root}bench/dist`;
+
+/**
+ * Installs what chatkeep is measured beside, as bench/package-lock.json has it, if that has not been done.
+ * All of it works with the product's own graphql: two copies refuse each other's schemas.
+ */
+export async function installContestants(progress: (where: string) => void): Promise<void> {
+  const at = async (path: string) => (await stat(`${root}bench/${path}`)).mtimeMs;
+  const installed = await at('node_modules/.package-lock.json').catch(() => 0);
+  if (installed >= (await at('package-lock.json'))) return;
+  progress('installing the contestants (only this once)');
+  await promisify(execFile)('npm', ['ci', '--prefix', `${root}bench`], { cwd: root });
+  await rm(`${root}bench/node_modules/graphql`, { recursive: true, force: true });
+}
 
 /**
  * Compiles what is measured, as `npm start` does. Through tsx it would be slower and larger: that

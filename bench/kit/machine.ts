@@ -37,6 +37,10 @@ export function postgresCpu(postmaster: number): number {
   return ticks * (1_000_000 / TICKS_A_SECOND);
 }
 
+/** The CPU that a process has used by itself, in µs. */
+export const processCpu = (pid: number): number =>
+  (statOf(pid)?.own ?? Number.NaN) * (1_000_000 / TICKS_A_SECOND);
+
 export const parentOf = (pid: number): number => statOf(pid)?.parent ?? 0;
 
 /** Linux' USER_HZ. */

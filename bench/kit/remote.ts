@@ -35,12 +35,13 @@ export function serve<D extends Duties<D>>(duties: D): void {
   process.on('SIGINT', () => {});
 }
 
-/** Starts a compiled file as a process of its own. */
+/** Starts a compiled file as a process of its own, with this Node or another one. */
 export function startRemote<D extends Duties<D>>(
   file: string,
   flags: readonly string[] = [],
+  execPath = process.execPath,
 ): Remote<D> {
-  const child = fork(file, { execArgv: [...flags] });
+  const child = fork(file, { execArgv: [...flags], execPath });
   const waiting = new Map<number, (answer: Answer) => void>();
   let asked = 0;
   const gone = once(child, 'exit').then(([code, signal]) => {

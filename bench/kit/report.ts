@@ -1,4 +1,4 @@
-import type { Figure, Report } from './bench.ts';
+import type { Figure, Report, Target } from './bench.ts';
 import { median } from './statistics.ts';
 
 export interface Cell {
@@ -37,9 +37,16 @@ function lineOf(
   );
   const ours = cells[promised];
   if (!target || !ours) return { name, unit, cells };
+  return { name, unit, cells, ...judge(target, ours, unit) };
+}
+
+function judge(target: Target, ours: Cell, unit: string): Pick<Line, 'met' | 'target'> {
+  if ('atLeast' in target) {
+    return { met: ours.ratio >= target.atLeast, target: `≥ ${target.atLeast} x` };
+  }
   return 'ratio' in target
-    ? { name, unit, cells, met: ours.ratio <= target.ratio, target: `≤ ${target.ratio} x` }
-    : { name, unit, cells, met: ours.median <= target.value, target: `≤ ${target.value} ${unit}` };
+    ? { met: ours.ratio <= target.ratio, target: `≤ ${target.ratio} x` }
+    : { met: ours.median <= target.value, target: `≤ ${target.value} ${unit}` };
 }
 
 /** A table in Markdown, which is readable as it is. */

@@ -1,0 +1,20 @@
+/** Behind it the id of a user, whose page the floor sends. */
+export const FLOOR_KEY = 'floor:';
+
+/** The page that is measured: what the web client shows of an exchange. */
+export const PAGE = `query Page($first: Int!, $offset: Int) {
+  chatHistory(first: $first, offset: $offset) {
+    nodes { id message response status createdAt }
+    pageInfo { hasNextPage endCursor }
+  }
+}`;
+
+/** The same of PostGraphile, which names things in its own way. */
+export const PAGE_OF_POSTGRAPHILE = `query Page($first: Int!, $offset: Int) {
+  allChatHistories(first: $first, offset: $offset, orderBy: [CREATED_AT_DESC, ROW_ID_DESC]) {
+    nodes { rowId message response status createdAt }
+    pageInfo { hasNextPage endCursor }
+  }
+}`;
+
+export const PAGE_SIZE = 50;

@@ -1,0 +1,244 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { redisAvailable, startRedis } from '../../test/kit/redis.ts';
+import type { Bench, Report, Target } from '../kit/bench.ts';
+import { builtFile, installContestants } from '../kit/build.ts';
+import type { Contestant, Settings } from '../kit/contestant.ts';
+import { startDatabase } from '../kit/database.ts';
+import { createFigures } from '../kit/figures.ts';
+import { createMeters, type Meters } from '../kit/meters.ts';
+import { type Remote, startRemote } from '../kit/remote.ts';
+import { linesOf } from '../kit/report.ts';
+import type { Asked, Measured, PagesLoad } from '../load/pages.ts';
+
+const CONTESTANTS: Readonly<Record<string, string>> = {
+  floor: 'node:http that sends the bytes of a Redis key. No token check, no GraphQL.',
+  chatkeep: 'The product, all of it switched on.',
+  uncached: 'The product without its response cache, as it goes on while Redis is away.',
+  yoga: "GraphQL Yoga with the product's schema, rows cached in Redis as JSON. The same token check.",
+  mercurius: 'Mercurius with its JIT, likewise.',
+  apollo: 'Apollo Server 5, likewise.',
+  postgraphile:
+    'PostGraphile 5 on the same table under the same row level security, on Node 24. A token check, no cache.',
+  fastapi: 'The FastAPI design, rows cached in Redis as JSON. A token check, no GraphQL.',
+};
+
+/** What a miss is measured beside: the same rows by the same driver. */
+const SELECT = 'select';
+
+const JWT_SECRET = 'a secret of the bench alone, 32 characters and more';
+
+const CONNECTIONS = 32;
+const MISS_CONNECTIONS = 8;
+/** Whose pages are asked for again and again. */
+const WARM = { from: 1, users: 100 };
+/** Whose pages nobody has asked for: so many a contestant and round. */
+const COLD = 300;
+const MESSAGES = 60;
+const WARM_UP_S = 1;
+
+const HIT = 'history hit: requests a second';
+const MISS = 'history miss: requests a second';
+
+const TARGETS: Readonly<Record<string, Target>> = {
+  [HIT]: { atLeast: 0.85 },
+  'history hit, gzip: requests a second': { atLeast: 1.5 },
+  'history hit, br: requests a second': { atLeast: 1.5 },
+};
+
+/** How many times what others serve the product promises to serve. */
+const AHEAD: readonly (readonly [figure: string, of: string, times: number])[] = [
+  [HIT, 'mercurius', 4],
+  [HIT, 'yoga', 10],
+  [HIT, 'apollo', 15],
+  [HIT, 'fastapi', 5],
+  [MISS, SELECT, 0.8],
+  [MISS, 'postgraphile', 1],
+  [MISS, 'mercurius', 1],
+];
+
+interface Side {
+  readonly as: string;
+  readonly server: Remote<Contestant>;
+  readonly url: string;
+}
+
+/** What a page of the history costs, in the cache and out of it, beside all that could serve it instead. */
+export async function history(bench: Bench): Promise<Report> {
+  if (!redisAvailable) throw new Error('This part needs redis-server or valkey-server.');
+  await installContestants(bench.progress);
+  const trial = await Trial.prepare(bench);
+  await trial.compare();
+  await trial.hits();
+  await trial.misses();
+  const figures = trial.figures.all();
+  const contestants = Object.fromEntries(
+    Object.entries({ ...CONTESTANTS, [SELECT]: SELECT_WORDS }).filter(([as]) => trial.has(as)),
+  );
+  const report: Report = {
+    title: 'A page of 50 exchanges of the history, one process each',
+    contestants,
+    figures,
+    notes: [],
+  };
+  return { ...report, notes: [...trial.notes, ...ahead(report)] };
+}
+
+const SELECT_WORDS =
+  'node:http and the same SELECT by the same driver, as the owner of the table: no row level security, no GraphQL, no token check, no cache.';
+
+/** The promises beside other servers than the floor. */
+function ahead(report: Report): string[] {
+  const lines = linesOf(report);
+  return AHEAD.flatMap(([figure, of, times]) => {
+    const cells = lines.find(({ name }) => name === figure)?.cells;
+    const [ours, theirs] = [cells?.['chatkeep'], cells?.[of]];
+    if (!ours || !theirs) return [];
+    const ratio = ours.median / theirs.median;
+    const kept = ratio >= times ? 'kept' : 'MISSED';
+    return [`${figure}: ${ratio.toFixed(2)} times ${of}, promised ≥ ${times}: ${kept}`];
+  });
+}
+
+class Trial {
+  readonly figures = createFigures(TARGETS);
+  readonly notes: string[] = [];
+  readonly #bench: Bench;
+  readonly #load: Remote<PagesLoad>;
+  readonly #meters: Meters;
+  readonly #sides: Side[] = [];
+  /** Whose pages were never asked for begin here. */
+  #cold = WARM.from + WARM.users;
+
+  static async prepare(bench: Bench): Promise<Trial> {
+    bench.progress('starting PostgreSQL and Redis');
+    const { ownerUrl, url, dataDir, stop } = await startDatabase();
+    bench.onStop(stop);
+    const redis = await startRedis();
+    bench.onStop(redis.stop);
+    const load = startRemote<PagesLoad>(builtFile('load/pages'));
+    bench.onStop(() => load.stop());
+    const trial = new Trial(bench, load, await createMeters(ownerUrl, redis.client));
+    const names = bench.contestants ?? [...Object.keys(CONTESTANTS), SELECT];
+    const users = WARM.from + WARM.users + names.length * bench.rounds * COLD;
+    bench.progress(`storing ${users} histories`);
+    await load.ask('prepare', {
+      redisUrl: redis.url,
+      ownerUrl,
+      jwtSecret: JWT_SECRET,
+      users,
+      messages: MESSAGES,
+      manyMessages: MESSAGES,
+    });
+    const database = { ownerUrl, url };
+    const settings = { redisUrl: redis.url, database, jwtSecret: JWT_SECRET, dataDir };
+    for (const as of names) await trial.#enter(as, settings);
+    return trial;
+  }
+
+  private constructor(bench: Bench, load: Remote<PagesLoad>, meters: Meters) {
+    this.#bench = bench;
+    this.#load = load;
+    this.#meters = meters;
+  }
+
+  has = (as: string): boolean => this.#sides.some((side) => side.as === as);
+
+  async #enter(as: string, settings: Settings): Promise<void> {
+    this.#bench.progress(`starting ${as}`);
+    if (as === 'fastapi' && !fastapiAvailable()) {
+      this.notes.push(
+        "fastapi is left out: it needs Debian's python3-fastapi, python3-uvicorn, python3-asyncpg and python3-redis.",
+      );
+      return;
+    }
+    // It says a lot about itself otherwise.
+    process.env['GRAPHILE_ENV'] ??= 'production';
+    const node = as === 'postgraphile' ? newerNode() : process.execPath;
+    const server = startRemote<Contestant>(builtFile(`contestants/${as}`), ['--expose-gc'], node);
+    this.#bench.onStop(() => server.stop());
+    const url = (await server.ask('start', settings)).replace('ws://', 'http://');
+    this.#sides.push({ as, server, url });
+  }
+
+  /** Everybody in turn, in every round another first: a noisy moment is nobody's alone. */
+  async #inTurn(what: string, sides: readonly Side[], run: (side: Side) => Promise<void>) {
+    for (let round = 0; round < this.#bench.rounds; round += 1) {
+      for (let i = 0; i < sides.length; i += 1) {
+        const side = sides[(i + round) % sides.length] as Side;
+        this.#bench.progress(`${what}, round ${round + 1} of ${this.#bench.rounds}: ${side.as}`);
+        await run(side);
+      }
+    }
+  }
+
+  /** All answer the same pages; the floor has them from the product. */
+  async compare(): Promise<void> {
+    this.#bench.progress('comparing the answers');
+    const asked = ({ as, url }: Side): Asked => ({ as, url, from: WARM.from, users: 20 });
+    const [first, ...others] = this.#sides.filter(({ as }) => as !== 'floor');
+    if (!first) return;
+    await this.#load.ask('layFloor', { ...asked(first), ...WARM });
+    const expected = await this.#load.ask('compare', asked(first));
+    for (const side of others) {
+      if ((await this.#load.ask('compare', asked(side))) === expected) continue;
+      throw new Error(`${side.as} answers other pages than ${first.as}.`);
+    }
+  }
+
+  async hits(): Promise<void> {
+    const cached = this.#sides.filter(({ as }) => as !== SELECT);
+    for (const encoding of [undefined, 'gzip', 'br']) {
+      const name = encoding ? `history hit, ${encoding}` : 'history hit';
+      // Others do not compress: beside the plain floor.
+      const sides = encoding
+        ? cached.filter(({ as }) => as === 'floor' || as === 'chatkeep')
+        : cached;
+      await this.#inTurn(name, sides, async (side) => {
+        const asked = { ...side, ...WARM, ...(encoding && { encoding }) };
+        const given = { ...asked, server: undefined, connections: CONNECTIONS };
+        await this.#load.ask('hammer', { ...given, seconds: WARM_UP_S });
+        await this.#measure(name, side, () =>
+          this.#load.ask('hammer', { ...given, seconds: this.#bench.seconds }),
+        );
+      });
+    }
+  }
+
+  async misses(): Promise<void> {
+    const reading = this.#sides.filter(({ as }) => as !== 'floor');
+    await this.#inTurn('history miss', reading, async (side) => {
+      const range = { from: this.#cold, users: COLD };
+      this.#cold += COLD;
+      const given = { as: side.as, url: side.url, ...range, connections: MISS_CONNECTIONS };
+      await this.#measure('history miss', side, () => this.#load.ask('once', given));
+    });
+  }
+
+  async #measure(name: string, { as, server }: Side, run: () => Promise<Measured>): Promise<void> {
+    await sleep(200);
+    const { result, spent } = await this.#meters.during(server, run);
+    const { requests, seconds, p50, p99, bytes } = result;
+    const add = (what: string, unit: string, value: number) =>
+      this.figures.add(`${name}: ${what}`, unit, as, value);
+    add('requests a second', '1/s', requests / seconds);
+    add('CPU a request', 'µs', spent.server / requests);
+    add('p50', 'ms', p50);
+    add('p99', 'ms', p99);
+    add('body', 'KB', bytes / 1_000);
+  }
+}
+
+const fastapiAvailable = (): boolean =>
+  ['fastapi', 'uvicorn', 'asyncpg', 'redis'].every((name) =>
+    existsSync(`/usr/lib/python3/dist-packages/${name}`),
+  );
+
+/** PostGraphile needs Node 22 or newer. */
+function newerNode(): string {
+  if (Number(process.versions.node.split('.')[0]) >= 22) return process.execPath;
+  const require = createRequire(fileURLToPath(new URL('../package.json', import.meta.url)));
+  return require.resolve('node/bin/node');
+}
