@@ -40,7 +40,7 @@ export function startBalancer(...urls: string[]): Balancer {
       return;
     }
     const { hostname, port } = new URL(target);
-    const outside = connect(Number(port), hostname);
+    const outside = connect({ port: Number(port), host: hostname, noDelay: true });
     const next = () => reach(inside, tries - 1, loses);
     outside.once('error', next);
     outside.once('connect', () => {
@@ -59,7 +59,7 @@ export function startBalancer(...urls: string[]): Balancer {
     const mine = new Set<Socket>();
     let isOpen = true;
     let isLosing = false;
-    const server = createServer((inside) => {
+    const server = createServer({ noDelay: true }, (inside) => {
       inside.on('error', () => {});
       if (!isOpen) {
         inside.destroy();
