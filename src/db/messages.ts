@@ -10,6 +10,7 @@ import {
   chatReplyLeases,
   type MessageRow,
 } from './schema.ts';
+import { type SearchFound, type SearchQuery, searchOf, searchStatement } from './search.ts';
 import {
   columns,
   inMs,
@@ -67,12 +68,17 @@ export type Stored =
 export function createMessageStore(database: Database) {
   return {
     async page(claims: Claims, query: PageQuery): Promise<Page> {
+      const [found] = await database.asUser(claims, (db) => [pageStatement(db, claims.sub, query)]);
+      return pageOf(found, query);
+    },
+
+    async search(claims: Claims, query: SearchQuery): Promise<SearchFound> {
       const [found] = await database.asUser(
         claims,
-        (db) => [pageStatement(db, claims.sub, query)],
-        { customPlans: query.terms !== undefined },
+        (db) => [searchStatement(db, claims.sub, query)],
+        { customPlans: true },
       );
-      return pageOf(found, query);
+      return searchOf(found, query);
     },
 
     /** The number of the user's newest change; 0 for a history that was never written to. */

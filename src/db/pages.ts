@@ -1,4 +1,4 @@
-import { and, eq, type SQL, sql } from 'drizzle-orm';
+import { and, eq, sql } from 'drizzle-orm';
 import type { QueryBuilder } from './database.ts';
 import { chatCounters, chatHistory, type MessageRow } from './schema.ts';
 import { columns, newerThan, olderThan, type Position } from './statements.ts';
@@ -15,8 +15,6 @@ export interface PageQuery {
   readonly to?: Date | undefined;
   readonly moods?: readonly MessageRow['mood'][] | undefined;
   readonly hasPersonalityContext?: boolean | undefined;
-  /** Each has to occur in the message or in the response, whatever its case. */
-  readonly terms?: readonly string[] | undefined;
 }
 
 export interface Page {
@@ -68,7 +66,6 @@ export function pageStatement(db: QueryBuilder, userId: string, query: PageQuery
         beyond(query.place ?? start),
         sql`${chatHistory.mood} = any(${moods}::chat_mood[])`,
         sql`${chatHistory.hasPersonalityContext} = any(${flags}::boolean[])`,
-        ...(query.terms ?? []).map(contains),
       ),
     )
     .orderBy(order)
@@ -96,11 +93,4 @@ export function pageOf(found: Found, { size, towards }: PageQuery): Page {
     rows: towards === 'older' ? rows.slice(0, size) : rows.slice(-size),
     hasMore: rows.length > size,
   };
-}
-
-function contains(term: string): SQL {
-  const pattern = `%${term.replace(/[\\%_]/g, '\\$&')}%`;
-  const folded = sql`chatkeep.fold(${pattern})`;
-  return sql`(chatkeep.fold(${chatHistory.message}) like ${folded}
-    or chatkeep.fold(${chatHistory.response}) like ${folded})`;
 }

@@ -35,16 +35,18 @@ export async function searchPage(
 ): Promise<SearchPage> {
   const terms = searchTerms(checkText('query', query, MAX_QUERY));
   if (terms.length === 0) throw badInput('query', 'There is no word to search for.');
-  const { seq, rows, hasMore } = await messages.page(viewer, {
+  const { seq, hits, hasMore } = await messages.search(viewer, {
     size: checkSize('first', first ?? 20),
-    towards: 'older',
+    order: 'NEWEST',
     place: after,
-    terms,
+    needles: terms,
+    excluded: [],
+    within: 'BOTH',
     ...checkFilter(filter),
   });
   return {
     seq,
-    rows,
+    rows: hits.map(({ row }) => row),
     hasNext: hasMore,
     hasPrevious: after !== undefined,
     highlights: (row) => [

@@ -308,9 +308,16 @@ function callsOf(on: Database) {
   const ofMessages: Calls<typeof messages> = {
     page: async (me) => [
       await messages.page(me, page),
-      await messages.page(me, { ...page, terms: [victim.canary] }),
       await messages.page(me, { ...page, towards: 'newer' }),
     ],
+    search: (me) =>
+      messages.search(me, {
+        size: 50,
+        order: 'NEWEST',
+        needles: [victim.canary],
+        excluded: [],
+        within: 'BOTH',
+      }),
     seq: (me) => messages.seq(me),
     find: (me) => messages.find(me, COMPLETE),
     claimed: async (me) => [
@@ -491,7 +498,16 @@ describe('statements as another user', () => {
     const before = await rowsOf(owner, victim.userId);
     for (const bent of BENT) {
       const found = (await tryAll(bent)).filter(({ traces }) => traces.length > 0);
-      const reads = ['page', 'seq', 'claimed', 'changes', 'running', 'trend', 'turnsBefore'];
+      const reads = [
+        'page',
+        'search',
+        'seq',
+        'claimed',
+        'changes',
+        'running',
+        'trend',
+        'turnsBefore',
+      ];
       expect(found.map(({ name }) => name)).toEqual(expect.arrayContaining(reads));
     }
     expect(await rowsOf(owner, victim.userId)).not.toBe(before);
