@@ -9,13 +9,14 @@ import { linesOf, tableOf } from './kit/report.ts';
 import { events } from './parts/events.ts';
 import { history } from './parts/history.ts';
 import { scale } from './parts/scale.ts';
+import { search } from './parts/search.ts';
 import { web } from './parts/web.ts';
 
-const PARTS: Readonly<Record<string, Part>> = { history, events, web, scale };
+const PARTS: Readonly<Record<string, Part>> = { history, search, events, web, scale };
 const RESULTS = fileURLToPath(new URL('results', import.meta.url));
 
 const USAGE = `npm run bench [-- part ...] [--rounds=5] [--seconds=3] [--sockets=5000]
-  [--contestants=bare,chatkeep] [--profiles=folder]
+  [--messages=1000000] [--contestants=bare,chatkeep] [--profiles=folder]
 parts: ${Object.keys(PARTS).join(', ')}; all of them when none is named
 `;
 
@@ -38,8 +39,8 @@ async function run(name: string, part: Part, bench: Bench): Promise<void> {
   for (const [contestant, what] of Object.entries(report.contestants))
     say(`${contestant}: ${what}`);
   for (const note of report.notes) say(note);
-  const { rounds, seconds, sockets } = bench;
-  const asked = { rounds, seconds, sockets };
+  const { rounds, seconds, sockets, messages } = bench;
+  const asked = { rounds, seconds, sockets, messages };
   const result = { at: new Date(), machine, ...asked, ...report, lines: linesOf(report) };
   await mkdir(RESULTS, { recursive: true });
   await writeFile(`${RESULTS}/${name}.json`, `${JSON.stringify(result, null, 2)}\n`);
@@ -63,6 +64,7 @@ async function main(): Promise<void> {
       rounds: { type: 'string', default: '5' },
       seconds: { type: 'string', default: '3' },
       sockets: { type: 'string', default: '5000' },
+      messages: { type: 'string', default: '1000000' },
       contestants: { type: 'string' },
       profiles: { type: 'string' },
     },
@@ -73,6 +75,7 @@ async function main(): Promise<void> {
     rounds: Number(values.rounds),
     seconds: Number(values.seconds),
     sockets: Number(values.sockets),
+    messages: Number(values.messages),
     contestants: values.contestants?.split(','),
     profiles: values.profiles,
     progress,

