@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeCursor, encodeCursor } from '../src/resolvers/cursor.ts';
-import { searchTerms } from '../src/services/search.ts';
 
 const userId = fc.uuid();
 const position = fc.record({
@@ -53,32 +52,5 @@ describe('cursors that somebody else computed', () => {
     const user = '0190a6e4-0000-7000-8000-000000000000';
     const cursor = encodeCursor(user, { createdAt, id: user });
     expect(() => decodeCursor(user, 'after', cursor)).toThrow(/not one of ours/);
-  });
-});
-
-describe('the words of a query', () => {
-  const word = fc.stringMatching(/^[^\s"]+$/);
-
-  it('are those between blanks, each once, and those between quotes as they stand', () => {
-    fc.assert(
-      fc.property(fc.array(fc.tuple(word, fc.boolean())), (parts) => {
-        const query = parts
-          .map(([text, quoted]) => (quoted ? `"${text} ${text}"` : text))
-          .join(' ');
-        const terms = parts.map(([text, quoted]) => (quoted ? `${text} ${text}` : text));
-        expect(searchTerms(query)).toEqual([...new Set(terms)]);
-      }),
-    );
-  });
-
-  it('never are blank, and never hold a quote', () => {
-    fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), (query) => {
-        for (const term of searchTerms(query)) {
-          expect(term.trim()).not.toBe('');
-          expect(term).not.toContain('"');
-        }
-      }),
-    );
   });
 });

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import postgres from 'postgres';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Any, type Client, failureOf, SEARCH, signIn } from './kit/client.ts';
+import { seedAs } from './kit/seed.ts';
 import { startServer, type TestServer } from './kit/server.ts';
 
 let server: TestServer;
@@ -102,6 +103,80 @@ describe('searchChats', () => {
     expect(marked(edge)).toEqual(['abcde']);
     const [both] = await hits('abc ef');
     expect(marked(both)).toEqual(['abc', 'ef', 'abc']);
+  });
+
+  it('leaves out what stands behind a minus, in either text', async () => {
+    await seed('tea with milk');
+    await seed('tea', 'with lemon');
+    await seed('tea alone');
+    expect(await messages('tea -milk')).toEqual(['tea alone', 'tea']);
+    expect(await messages('tea -MILK -"with lemon"')).toEqual(['tea alone']);
+    expect(await messages('-tea')).toEqual([]);
+    expect(await messages('-"with" -"')).toEqual(['tea alone']);
+  });
+
+  it('looks only in the text that it is told to, and marks it there', async () => {
+    await seed('the sea', 'the lake');
+    await seed('the lake', 'the sea');
+    expect(await messages('sea from:me')).toEqual(['the sea']);
+    expect(await messages('From:reply sea')).toEqual(['the lake']);
+    expect(await messages('sea lake from:me')).toEqual([]);
+    expect(await messages('sea from:me from:reply')).toHaveLength(2);
+    expect(await messages('from:me -lake')).toEqual([]);
+    const [edge] = await hits('the from:reply');
+    expect(edge.highlights).toEqual([{ field: 'RESPONSE', start: 0, end: 3 }]);
+  });
+
+  it('narrows by days, moods and personality, in the query as in the filter, and both at once', async () => {
+    const seeds = [
+      { message: 'may', created_at: '2026-05-31T23:59:59.999Z', mood: 'NEGATIVE' },
+      { message: 'june 1', created_at: '2026-06-01T00:00:00Z', personality_context: { a: 1 } },
+      { message: 'june 1, late', created_at: '2026-06-01T23:59:59.999999Z', mood: 'POSITIVE' },
+      { message: 'june 2', created_at: '2026-06-02T00:00:00Z', mood: 'NEGATIVE' },
+    ];
+    await seedAs(admin, me, seeds);
+    const [may, june, late, next] = seeds.map(({ message }) => message);
+    for (const [query, found] of [
+      ['before:2026-06-01', [may]],
+      ['on:2026-06-01', [late, june]],
+      ['after:2026-06-01', [next]],
+      ['on:2026-06', [next, late, june]],
+      ['after:2026-05 june before:2026-06-02', [late, june]],
+      ['mood:negative', [next, may]],
+      ['mood:negative MOOD:Positive', [next, late, may]],
+      ['-mood:neutral on:2026-06-01', [late]],
+      ['has:personality', [june]],
+      ['-has:personality -late', [next, may]],
+      ['has:personality -has:personality', []],
+      ['mood:fine', []],
+    ] as const) {
+      expect(await messages(query), query).toEqual(found);
+    }
+    const filter = { from: '2026-06-01T12:00:00Z', mood: ['NEGATIVE', 'POSITIVE'] };
+    const narrowed = async (query: string, more: object) =>
+      (await hits(query, { filter: more })).map((edge) => edge.node.message);
+    expect(await narrowed('on:2026-06-01', filter)).toEqual([late]);
+    expect(await narrowed('after:2020 mood:negative', filter)).toEqual([next]);
+    expect(await narrowed('mood:neutral', filter)).toEqual([]);
+    expect(await narrowed('has:personality', { hasPersonalityContext: false })).toEqual([]);
+    expect(await narrowed('before:2026-06-02', { to: '2026-06-01T00:00:00Z' })).toEqual([may]);
+    expect(await narrowed('after:2026-06-01', { to: '2026-06-01T00:00:00Z' })).toEqual([]);
+  });
+
+  it('says what it has understood, and where it stands', async () => {
+    const query = '🙂 -"no way" Mood:NEGATIVE foo:bar';
+    const { searchChats } = await me.data<Any>(
+      `query ($query: String!) { searchChats(query: $query) {
+        understood { kind value excluded start end } edges { approximate }
+      } }`,
+      { query },
+    );
+    expect(searchChats.understood).toEqual([
+      { kind: 'WORD', value: '🙂', excluded: false, start: 0, end: 2 },
+      { kind: 'PHRASE', value: 'no way', excluded: true, start: 3, end: 12 },
+      { kind: 'MOOD', value: 'negative', excluded: false, start: 13, end: 26 },
+      { kind: 'WORD', value: 'foo:bar', excluded: false, start: 27, end: 34 },
+    ]);
   });
 
   it('pages by cursor, newest first, with the filters of the history', async () => {

@@ -88,7 +88,7 @@ const searches: Readonly<Record<Searcher, (asked: Asked) => Promise<unknown>>> =
       ...(shape.mood && { mood: [shape.mood] }),
     };
     const page = await searchPage(messages, { sub: userId }, { query: shape.query, filter });
-    return page.rows.map(page.highlights);
+    return page.hits.map((hit) => hit.highlights());
   },
   ilike: (asked) =>
     database.asUser({ sub: asked.userId }, (db) => [db.execute(pageOf(asked))], {

@@ -4,7 +4,12 @@ import {
   type MessageRow,
   type Page,
 } from '../services/history.ts';
-import { type Highlight, type SearchRequest, searchPage } from '../services/search.ts';
+import {
+  type SearchHit,
+  type SearchRequest,
+  type SearchTerm,
+  searchPage,
+} from '../services/search.ts';
 import { type Context, signedIn } from './context.ts';
 import { decodeCursor } from './cursor.ts';
 import { placeOf } from './messages.ts';
@@ -27,8 +32,10 @@ export interface Connection<E extends Edge = Edge> {
   };
 }
 
-export interface SearchEdge extends Edge {
-  readonly highlights: () => readonly Highlight[];
+export type SearchEdge = Edge & Omit<SearchHit, 'row'>;
+
+export interface SearchConnection extends Connection<SearchEdge> {
+  readonly understood: readonly SearchTerm[];
 }
 
 type Cursors = 'after' | 'before';
@@ -44,31 +51,30 @@ export async function chatHistory(
   const after = decodeCursor(viewer.sub, 'after', args.after);
   const before = decodeCursor(viewer.sub, 'before', args.before);
   const page = await historyPage(context.services.messages, viewer, { ...args, after, before });
-  return connection(page, context, (edge) => edge);
+  return connection(page, page.rows.map(edgeOf), context);
 }
 
 export async function searchChats(
   args: Arguments<SearchRequest>,
   context: Context,
-): Promise<Connection<SearchEdge>> {
+): Promise<SearchConnection> {
   const viewer = signedIn(context);
   const after = decodeCursor(viewer.sub, 'after', args.after);
   const page = await searchPage(context.services.messages, viewer, { ...args, after });
-  return connection(page, context, (edge) => ({
-    ...edge,
-    highlights: () => page.highlights(edge.node),
-  }));
+  const { hits, understood } = page;
+  const edges = hits.map(({ row, ...hit }) => ({ ...edgeOf(row), ...hit }));
+  return { ...connection(page, edges, context), understood };
 }
 
+const edgeOf = (row: MessageRow): Edge => ({ cursor: placeOf(row), node: row });
+
 function connection<E extends Edge>(
-  page: Page,
+  { rows, seq, hasNext, hasPrevious }: Page,
+  edges: readonly E[],
   context: Context,
-  toEdge: (edge: Edge) => E,
 ): Connection<E> {
-  const { rows, seq, hasNext, hasPrevious } = page;
   const settled = rows.every(({ status }) => status !== 'PENDING' && status !== 'STREAMING');
   context.page = { seq, settled };
-  const edges = rows.map((node) => toEdge({ cursor: placeOf(node), node }));
   return {
     edges,
     nodes: rows,

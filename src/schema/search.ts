@@ -1,6 +1,10 @@
 import { cursorOf } from '../resolvers/events.ts';
-import { type Connection, type SearchEdge as Edge, searchChats } from '../resolvers/pages.ts';
-import type { Highlight as HighlightValue } from '../services/search.ts';
+import {
+  type SearchConnection as Connection,
+  type SearchEdge as Edge,
+  searchChats,
+} from '../resolvers/pages.ts';
+import type { Highlight as HighlightValue, SearchTerm as TermValue } from '../services/search.ts';
 import { builder } from './builder.ts';
 import { ChatFilter, EVENTS_CURSOR, PageInfo } from './history.ts';
 import { ChatMessage } from './message.ts';
@@ -23,11 +27,50 @@ const Highlight = builder.objectRef<HighlightValue>('Highlight').implement({
   }),
 });
 
+const SearchTermKind = builder.enumType('SearchTermKind', {
+  description: 'What a part of a query was understood as.',
+  values: {
+    WORD: { description: 'A text that has to occur, as a part of a word too.' },
+    PHRASE: { description: 'A text between double quotes, that has to occur as it stands.' },
+    FROM: {
+      description: 'Where words and phrases are looked for: me is the message, reply the response.',
+    },
+    BEFORE: { description: 'Created before that day, month or year began, in UTC.' },
+    AFTER: { description: 'Created when that day, month or year was over, in UTC.' },
+    ON: { description: 'Created in that day, month or year, in UTC.' },
+    MOOD: { description: 'Of that mood, or of another one that is named.' },
+    HAS: { description: 'With what is named: personality is a personalityContext.' },
+  } as const,
+});
+
+const SearchTerm = builder.objectRef<TermValue>('SearchTerm').implement({
+  description:
+    'A part of the query as it was understood. Without query.slice(start, end) the query is the same but for this part.',
+  fields: (t) => ({
+    kind: t.expose('kind', { type: SearchTermKind, description: 'What it is.' }),
+    value: t.exposeString('value', {
+      description:
+        'The text that is searched for, or the value of the operator as it was read: 2026-06-01, negative, me.',
+    }),
+    excluded: t.exposeBoolean('excluded', {
+      description: 'Whether it stands behind a minus: what fits it is left out.',
+    }),
+    start: t.exposeInt('start', {
+      description: 'Its first code unit in query, minus, operator and quotes included.',
+    }),
+    end: t.exposeInt('end', { description: 'The code unit behind its last.' }),
+  }),
+});
+
 const SearchEdge = builder.objectRef<Edge>('SearchEdge').implement({
   description: 'A hit in its place.',
   fields: (t) => ({
     cursor: t.exposeString('cursor', { description: 'Its place in the history; opaque.' }),
     node: t.expose('node', { type: ChatMessage, description: 'The exchange.' }),
+    approximate: t.exposeBoolean('approximate', {
+      description:
+        'Whether the words stand here only in a near spelling. It is so for all hits or for none: near spellings are looked for when nothing else is found.',
+    }),
     highlights: t.field({
       type: [Highlight],
       description: 'Where the words of the query stand, in order; at most 200 a text.',
@@ -36,12 +79,16 @@ const SearchEdge = builder.objectRef<Edge>('SearchEdge').implement({
   }),
 });
 
-const SearchConnection = builder.objectRef<Connection<Edge>>('SearchConnection').implement({
+const SearchConnection = builder.objectRef<Connection>('SearchConnection').implement({
   description: 'A page of hits, newest first.',
   fields: (t) => ({
     edges: t.expose('edges', { type: [SearchEdge], description: 'The hits with cursors.' }),
     nodes: t.expose('nodes', { type: [ChatMessage], description: 'The exchanges alone.' }),
     pageInfo: t.expose('pageInfo', { type: PageInfo, description: 'Where the page stands.' }),
+    understood: t.expose('understood', {
+      type: [SearchTerm],
+      description: 'The parts of the query in their order, as they were understood.',
+    }),
     eventsCursor: t.string({
       description: EVENTS_CURSOR,
       resolve: (page, _, context) => cursorOf(page, context),
@@ -49,14 +96,32 @@ const SearchConnection = builder.objectRef<Connection<Edge>>('SearchConnection')
   }),
 });
 
+const LANGUAGE = `The exchanges that fit all of the query, newest first:
+
+| in the query | finds |
+| --- | --- |
+| \`word\` | in the message or in the response, whatever its case, as a part of a word too; \`%\` and \`_\` mean themselves |
+| \`"exact phrase"\` | as it stands; a quote that is not closed runs to the end |
+| \`-word\`, \`-"phrase"\` | where it is in neither text |
+| \`from:me\`, \`from:reply\` | words and phrases in the message, or in the response, alone |
+| \`before:2026-06-01\` | what is older than that day |
+| \`on:2026-06-01\` | what is of that day |
+| \`after:2026-06-01\` | what is newer than that day: from the next one on |
+| \`mood:negative\` | of that mood (positive, neutral, negative); several are any of them |
+| \`has:personality\` | with a personalityContext |
+
+A month (\`on:2026-06\`) or a year stands for all of its days; days are those of UTC. \`-mood:\` and \`-has:\` find the others. Operators alone find all that fits them. Their case does not matter; what is no operator, or an operator whose value cannot be read, is searched for as text. What was understood comes back as \`understood\`.`;
+
 builder.queryField('searchChats', (t) =>
   t.field({
     type: SearchConnection,
-    description:
-      'The exchanges in which every word of the query occurs, newest first: whatever its case, as a part of a word too, in the message or in the response. Words between double quotes are one phrase; % and _ mean themselves.',
+    description: LANGUAGE,
     args: {
       query: t.arg.string({ required: true, description: '1 to 200 characters.' }),
-      filter: t.arg({ type: ChatFilter, description: 'Which exchanges; all if not given.' }),
+      filter: t.arg({
+        type: ChatFilter,
+        description: 'Which exchanges; all if not given. The query narrows it further.',
+      }),
       first: t.arg.int({ defaultValue: 20, description: 'How many, 1 to 100.' }),
       after: t.arg.string({ description: 'The cursor that the page starts after.' }),
     },

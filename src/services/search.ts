@@ -3,6 +3,16 @@ import type { MessageRow, MessageStore, Position } from '../db/messages.ts';
 import { badInput } from '../errors.ts';
 import { type ChatFilter, checkFilter, checkSize, type Page } from './history.ts';
 import { checkText } from './input.ts';
+import {
+  earlier,
+  later,
+  type Narrowed,
+  narrowedBy,
+  parseQuery,
+  type SearchTerm,
+} from './search-query.ts';
+
+export type { SearchTerm };
 
 export interface SearchRequest {
   readonly query: string;
@@ -18,8 +28,16 @@ export interface Highlight {
   readonly end: number;
 }
 
+export interface SearchHit {
+  readonly row: MessageRow;
+  readonly approximate: boolean;
+  readonly highlights: () => Highlight[];
+}
+
 export interface SearchPage extends Page {
-  readonly highlights: (row: MessageRow) => Highlight[];
+  /** As the rows, one by one. */
+  readonly hits: readonly SearchHit[];
+  readonly understood: readonly SearchTerm[];
 }
 
 const MAX_QUERY = 200;
@@ -27,43 +45,65 @@ const MAX_QUERY = 200;
 /** At most so many a field: one letter can stand ten thousand times in a text. */
 const MAX_HIGHLIGHTS = 200;
 
-/** The exchanges that hold every word and every quoted phrase of the query, newest first. */
+/** The exchanges that fit all of the query, in the language of search-query.ts, newest first. */
 export async function searchPage(
   messages: MessageStore,
   viewer: Claims,
   { query, filter, first, after }: SearchRequest,
 ): Promise<SearchPage> {
-  const terms = searchTerms(checkText('query', query, MAX_QUERY));
-  if (terms.length === 0) throw badInput('query', 'There is no word to search for.');
+  const understood = parseQuery(checkText('query', query, MAX_QUERY));
+  if (understood.length === 0) throw badInput('query', 'There is no word to search for.');
+  const narrowed = narrowedBy(understood);
+  const needles = needlesOf(understood, false);
   const { seq, hits, hasMore } = await messages.search(viewer, {
     size: checkSize('first', first ?? 20),
     order: 'NEWEST',
     place: after,
-    needles: terms,
-    excluded: [],
-    within: 'BOTH',
-    ...checkFilter(filter),
+    needles,
+    excluded: needlesOf(understood, true),
+    within: narrowed.within,
+    ...both(checkFilter(filter), narrowed),
   });
+  const highlightsOf = ({ message, response }: MessageRow) => [
+    ...(narrowed.within === 'RESPONSE' ? [] : highlight('MESSAGE', message, needles)),
+    ...(narrowed.within === 'MESSAGE' ? [] : highlight('RESPONSE', response, needles)),
+  ];
   return {
     seq,
     rows: hits.map(({ row }) => row),
+    hits: hits.map(({ row, approximate }) => ({
+      row,
+      approximate,
+      highlights: () => highlightsOf(row),
+    })),
+    understood,
     hasNext: hasMore,
     hasPrevious: after !== undefined,
-    highlights: (row) => [
-      ...highlight('MESSAGE', row.message, terms),
-      ...highlight('RESPONSE', row.response, terms),
-    ],
   };
 }
 
-/** Words, and phrases between double quotes; a quote that is not closed runs to the end. */
-export function searchTerms(query: string): string[] {
-  const terms = new Set<string>();
-  for (const [word, phrase] of query.matchAll(/"([^"]*)"?|[^\s"]+/g)) {
-    const term = phrase ?? word;
-    if (term.trim() !== '') terms.add(term);
-  }
-  return [...terms];
+/** The words and phrases, each once. */
+function needlesOf(terms: readonly SearchTerm[], excluded: boolean): string[] {
+  const texts = terms.filter(
+    (term) => (term.kind === 'WORD' || term.kind === 'PHRASE') && term.excluded === excluded,
+  );
+  return [...new Set(texts.map(({ value }) => value))];
+}
+
+type Bounds = ReturnType<typeof checkFilter>;
+
+/** What fits the filter and the operators of the query. */
+function both(filter: Bounds, query: Narrowed): Bounds {
+  const { moods = query.moods, hasPersonalityContext = query.hasPersonalityContext } = filter;
+  const areOpposites =
+    query.hasPersonalityContext !== undefined &&
+    query.hasPersonalityContext !== hasPersonalityContext;
+  return {
+    from: later(filter.from, query.from),
+    to: earlier(filter.to, query.to),
+    moods: areOpposites ? [] : moods?.filter((mood) => query.moods?.includes(mood) ?? true),
+    hasPersonalityContext,
+  };
 }
 
 function highlight(field: Highlight['field'], text: string, terms: readonly string[]): Highlight[] {

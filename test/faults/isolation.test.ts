@@ -120,7 +120,7 @@ function twinsOf(meaning: Meaning): readonly Twins[] {
   }
   if (meaning === 'text') {
     return [
-      twins('message', victim.canary, 'x'.repeat(victim.canary.length)),
+      twins('message', victim.canary, victim.canary.replace(/\S/g, 'x')),
       twins('user', victim.userId, randomUUID()),
     ];
   }
@@ -188,9 +188,10 @@ function casesOf(operation: Operation): Case[] {
 
 /** What differs between two users, two moments and two values is taken out. */
 function shapeOf(answer: unknown, me: Client, given: string): string {
-  return JSON.stringify(answer)
-    .replaceAll(given, '‹given›')
-    .replaceAll(given.toLowerCase(), '‹given›')
+  // A search says of each word what it has understood.
+  const words = given.split(' ').flatMap((word) => [word, word.toLowerCase()]);
+  return [given, given.toLowerCase(), ...words]
+    .reduce((text, part) => text.replaceAll(part, '‹given›'), JSON.stringify(answer))
     .replaceAll(me.userId, '‹me›')
     .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '‹at›')
     .replace(/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g, '‹id›')
