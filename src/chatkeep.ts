@@ -22,7 +22,7 @@ import { createGraphiql } from './server/graphiql.ts';
 import { createGraphql } from './server/graphql.ts';
 import { createHotPath } from './server/hot-path.ts';
 import { createHttpServer, listen } from './server/http.ts';
-import { createMetrics } from './server/metrics.ts';
+import { createMetrics, type MetricTotals } from './server/metrics.ts';
 import { createSubscriptions } from './server/subscriptions.ts';
 import { createWeb, type WebAccounts } from './server/web.ts';
 import { serveWebSocket } from './server/websocket.ts';
@@ -50,33 +50,56 @@ export interface Chatkeep {
   stop(): Promise<void>;
 }
 
-interface Options {
+export interface StartOptions {
   readonly log: Logger;
   /** A first start takes a moment: what it is doing, for a person. */
   readonly onProgress?: (line: string) => void;
   /** Another server took the data directory while our PostgreSQL was down: nothing works any more. */
   readonly onLost?: (error: Error) => void;
+  /** As one of several processes that share a port: whoever started them has prepared the database. */
+  readonly asWorker?: { readonly totals: MetricTotals };
   readonly replyTiming?: Partial<ReplyTiming>;
   readonly geminiTiming?: Partial<GeminiTiming>;
   readonly connectionLimits?: Partial<ConnectionLimits>;
 }
 
-/** Puts the product together: the only place that wires. */
-export async function startChatkeep(env: Env, options: Options): Promise<Chatkeep> {
+export interface PreparedDatabase {
+  readonly url: string;
+  /** For the start's few lines. */
+  readonly name: string;
+  stop(): Promise<void>;
+}
+
+/** The installation's database, migrated: one of our own where none is configured. */
+export async function prepareDatabase(env: Env, options: StartOptions): Promise<PreparedDatabase> {
   const { log, onProgress = () => {}, onLost = () => {} } = options;
+  const embedded = env.database
+    ? undefined
+    : await startEmbeddedPostgres({ dataDir: env.dataDir, log, onProgress, onLost });
+  const { ownerUrl, url } = env.database ?? (embedded as NonNullable<typeof embedded>);
+  const stop = async () => embedded?.stop();
+  try {
+    const { strongRole } = await migrateDatabase(ownerUrl, url);
+    if (strongRole) log.warn(strongRole);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { url, name: embedded ? `embedded PostgreSQL in ${env.dataDir}` : 'PostgreSQL', stop };
+}
+
+/** Puts the product together: the only place that wires. */
+export async function startChatkeep(env: Env, options: StartOptions): Promise<Chatkeep> {
+  const { log, asWorker } = options;
   const onStop: (() => unknown)[] = [];
   const stop = async () => {
     for (const stopPart of onStop.splice(0).reverse()) await stopPart();
   };
 
   try {
-    const embedded = env.database
-      ? undefined
-      : await startEmbeddedPostgres({ dataDir: env.dataDir, log, onProgress, onLost });
-    if (embedded) onStop.push(() => embedded.stop());
-    const { ownerUrl, url } = env.database ?? (embedded as NonNullable<typeof embedded>);
-    const { strongRole } = await migrateDatabase(ownerUrl, url);
-    if (strongRole) log.warn(strongRole);
+    const prepared = asWorker && env.database ? undefined : await prepareDatabase(env, options);
+    if (prepared) onStop.push(() => prepared.stop());
+    const url = prepared?.url ?? (env.database as NonNullable<Env['database']>).url;
     const database = createDatabase({ url });
     onStop.push(() => database.close());
 
@@ -115,7 +138,7 @@ export async function startChatkeep(env: Env, options: Options): Promise<Chatkee
       live,
     };
 
-    const metrics = createMetrics();
+    const metrics = createMetrics(asWorker?.totals);
     const limits = { ...CONNECTION_LIMITS, ...options.connectionLimits };
     const users = createTally(limits.perUser);
     const maskError = createErrorMask(log, { hints: env.graphiql });
@@ -156,12 +179,12 @@ export async function startChatkeep(env: Env, options: Options): Promise<Chatkee
       trustProxy: env.trustProxy,
       log,
     });
+    const { port } = await listen(server, env.port, env.host);
     metrics.watch({
       sockets: () => sockets.open,
       subscriptions: () => live.subscribers,
       runningReplies: () => replies.running,
     });
-    const { port } = await listen(server, env.port, env.host);
     onStop.push(async () => {
       const until = Date.now() + DRAIN_MS;
       const gone = answers.leave();
@@ -176,7 +199,7 @@ export async function startChatkeep(env: Env, options: Options): Promise<Chatkee
     return {
       url: `http://${urlHost(env.host)}:${port}`,
       parts: {
-        database: embedded ? `embedded PostgreSQL in ${env.dataDir}` : 'PostgreSQL',
+        database: prepared?.name ?? 'PostgreSQL',
         cache: redis ? 'Redis' : 'in this process',
         replies: writer.name,
         accounts: isOwn ? 'own guests' : 'Supabase',

@@ -50,6 +50,7 @@ const variables = z.object({
     .string()
     .regex(/^[\w.-]+$/, 'has to be the publishable key of the project')
     .optional(),
+  WEB_CONCURRENCY: wholeNumber(1, 256).default(1),
   RATE_LIMIT_PER_MINUTE: wholeNumber(1, 1_000_000_000).default(3000),
   TRUST_PROXY: z.enum(['true', 'false'], 'has to be true or false').default('false'),
   GRAPHIQL: z.enum(['true', 'false'], 'has to be true or false').optional(),
@@ -76,6 +77,8 @@ export interface Env {
     /** The project's publishable key, for the web client's sign-in. */
     readonly anonKey: string | undefined;
   };
+  /** How many processes share the port. */
+  readonly processes: number;
   readonly rateLimitPerMinute: number;
   /** Whether a proxy in front says in X-Forwarded-For who the client is. */
   readonly trustProxy: boolean;
@@ -123,6 +126,7 @@ export function readEnv(environment: NodeJS.ProcessEnv = process.env): Env {
       jwtSecret: v.SUPABASE_JWT_SECRET,
       anonKey: v.SUPABASE_ANON_KEY,
     },
+    processes: v.WEB_CONCURRENCY,
     rateLimitPerMinute: v.RATE_LIMIT_PER_MINUTE,
     trustProxy: v.TRUST_PROXY === 'true',
     graphiql: v.GRAPHIQL ? v.GRAPHIQL === 'true' : v.NODE_ENV !== 'production',
@@ -137,6 +141,10 @@ function contradictions(v: z.infer<typeof variables>): string[] {
   }
   if (v.SUPABASE_ANON_KEY && !v.SUPABASE_URL) {
     faults.push('SUPABASE_ANON_KEY needs SUPABASE_URL beside it');
+  }
+  // In a process of its own each would keep pages that the others have changed.
+  if (v.WEB_CONCURRENCY > 1 && !v.REDIS_URL) {
+    faults.push('WEB_CONCURRENCY above 1 needs REDIS_URL beside it');
   }
   return faults;
 }

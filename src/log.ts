@@ -9,7 +9,8 @@ export type { Logger };
 export function createLog(level: string): Logger {
   return pino({
     level,
-    base: null,
+    // Several processes may write to the same place.
+    base: { pid: process.pid },
     redact: {
       paths: [
         'authorization',

@@ -21,6 +21,7 @@ describe('the environment', () => {
       redisUrl: undefined,
       gemini: undefined,
       supabase: { url: undefined, jwtSecret: undefined, anonKey: undefined },
+      processes: 1,
       rateLimitPerMinute: 3000,
       trustProxy: false,
       graphiql: true,
@@ -69,6 +70,16 @@ describe('the environment', () => {
       SUPABASE_ANON_KEY: '</script>',
     });
     expect(faults).toEqual(['SUPABASE_ANON_KEY has to be the publishable key of the project']);
+  });
+
+  it('refuses several processes that have no Redis between them, and a number that is none', () => {
+    expect(faultsOf({ WEB_CONCURRENCY: '2' })).toEqual([
+      'WEB_CONCURRENCY above 1 needs REDIS_URL beside it',
+    ]);
+    expect(faultsOf({ WEB_CONCURRENCY: '0' })).toHaveLength(1);
+    expect(readEnv({ WEB_CONCURRENCY: '1' }).processes).toBe(1);
+    const several = { WEB_CONCURRENCY: '4', REDIS_URL: 'redis://a:1' };
+    expect(readEnv(several).processes).toBe(4);
   });
 
   it('switches GraphiQL off in production, unless told otherwise', () => {

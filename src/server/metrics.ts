@@ -1,5 +1,12 @@
 import type { Plugin } from 'graphql-yoga';
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import {
+  AggregatorRegistry,
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  Histogram,
+  Registry,
+} from 'prom-client';
 
 interface Gauges {
   readonly sockets: () => number;
@@ -7,8 +14,26 @@ interface Gauges {
   readonly runningReplies: () => number;
 }
 
+/** Metrics as prom-client writes them in JSON. */
+export type MetricValues = readonly {
+  readonly name: string;
+  readonly type: string;
+  readonly values: readonly {
+    readonly value: number;
+    readonly labels: Readonly<Record<string, string | number>>;
+    readonly metricName?: string;
+  }[];
+}[];
+
+/** Where several processes share a port: whoever is asked answers for all. */
+export interface MetricTotals {
+  /** How to read this process' own. */
+  share(own: () => Promise<MetricValues>): void;
+  read(): Promise<MetricValues>;
+}
+
 /** What `/metrics` tells; labels are of our own making, never a user's. */
-export function createMetrics() {
+export function createMetrics(totals?: MetricTotals) {
   const registry = new Registry();
   // Its default wakes the process 100 times a second to measure how late it wakes.
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 100 });
@@ -29,6 +54,8 @@ export function createMetrics() {
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers: [registry],
   });
+  const own = async () => (await registry.getMetricsAsJSON()) as unknown as MetricValues;
+  totals?.share(own);
   const starts = new WeakMap<Request, number>();
 
   const plugin: Plugin = {
@@ -58,7 +85,9 @@ export function createMetrics() {
       count(status, 'hit', start);
     },
     contentType: registry.contentType,
-    print: (): Promise<string> => registry.metrics(),
+    print: async (): Promise<string> =>
+      totals ? sumOf([await totals.read()]).metrics() : registry.metrics(),
+    /** Once it serves. */
     watch({ sockets, subscriptions, runningReplies }: Gauges): void {
       const gauge = (name: string, help: string, read: () => number) =>
         new Gauge({
@@ -69,12 +98,19 @@ export function createMetrics() {
             this.set(read());
           },
         });
+      gauge('chatkeep_processes', 'Processes that share the port.', () => 1);
       gauge('chatkeep_websockets', 'Open WebSockets.', sockets);
       gauge('chatkeep_subscriptions', 'Running subscriptions.', subscriptions);
       gauge('chatkeep_replies_running', 'Replies being written.', runningReplies);
     },
   };
 }
+
+/** Each metric by its own rule: counters are added, lags averaged. */
+export const addMetrics = async (parts: readonly MetricValues[]): Promise<MetricValues> =>
+  (await sumOf(parts).getMetricsAsJSON()) as unknown as MetricValues;
+
+const sumOf = (parts: readonly MetricValues[]) => AggregatorRegistry.aggregate([...parts] as never);
 
 const typeOf = (response: Response) => response.headers.get('content-type') ?? '';
 
