@@ -142,6 +142,27 @@ describe.runIf(redisAvailable).each(redisForms)('with $form', ({ start, parts })
     gate.open();
   });
 
+  it('stores no page of more than 1 MiB, and serves it as it is', async () => {
+    const message = '漢'.repeat(30_000);
+    for (let i = 0; i < 12; i += 1) await send(me, message);
+    const plain = { 'accept-encoding': 'identity' };
+    for (const first of [11, 12]) {
+      const asked = () => me.ask<Any>(HISTORY, { first }, plain);
+      const { data } = await asked();
+      expect(data?.chatHistory.nodes.map((node: Any) => node.message)).toEqual(
+        Array(first).fill(message),
+      );
+      expect((await asked()).headers.get('cache-status')).toBe(
+        first === 11 ? 'chatkeep; hit' : 'chatkeep; fwd=uri-miss',
+      );
+    }
+    // Compressed it is small.
+    await me.ask(HISTORY, { first: 12 }, { 'accept-encoding': 'br' });
+    const { headers, data } = await me.ask<Any>(HISTORY, { first: 12 }, { 'accept-encoding': 'br' });
+    expect(headers.get('cache-status')).toBe('chatkeep; hit');
+    expect(data?.chatHistory.nodes[11].message).toBe(message);
+  });
+
   it('shares no read that began before a change with who asks after it', async () => {
     // Not through a pooler, where a statement is described each time.
     const gate = await startGate(directUrlOf(one.database));

@@ -19,6 +19,9 @@ const LIMITS = isLong
   ? CONNECTION_LIMITS
   : { ...CONNECTION_LIMITS, pingMs: 1_000, headMs: 1_000, requestMs: 2_000, stillMs: 2_000 };
 
+/** With more, V8 lets garbage lie, and a heap that grows without end would be told late. */
+const HEAP_MB = 160;
+
 /** What may be left of an attack in the server's memory: caches that it filled, and the heap's own way. */
 const ROOM_MB = 150;
 
@@ -30,7 +33,12 @@ let people: Client[];
 
 beforeAll(async () => {
   chatkeep = await startInstallation({
-    env: { TRUST_PROXY: 'true' },
+    env: {
+      TRUST_PROXY: 'true',
+      NODE_OPTIONS: `--max-old-space-size=${HEAP_MB}`,
+      // The offline companion: a model in this process would take its time from who is measured here.
+      GEMINI_API_KEY: '',
+    },
     ...(!isLong && { timing: { connections: LIMITS } }),
   });
   server = chatkeep.members[0] as Member;
@@ -45,10 +53,10 @@ beforeAll(async () => {
       Array.from({ length: 50 }, (_, i) => ({ message: `About ${i}` })),
     );
   }
-  // Pages of 9 MB, more than the kernel takes for who does not read.
+  // Pages of 5 MB, more than the kernel takes for who does not read.
   for (const villain of villains.slice(0, 4)) {
     await villain.data(SEND, { input: { message: 'hello' } });
-    await seedAs(admin, villain, Array(100).fill({ message: '漢'.repeat(30_000) }));
+    await seedAs(admin, villain, Array(60).fill({ message: '漢'.repeat(30_000) }));
   }
   await admin.end();
   const tokens = villains.map(({ token }) => token as string);
@@ -121,20 +129,10 @@ const p99 = (sorted: readonly number[]) => sorted[Math.floor(sorted.length * 0.9
 const median = (numbers: readonly number[]) =>
   [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
 
-/** Much is written for those who do not read. */
-async function writeALot(messages: number): Promise<void> {
-  for (let n = 0; n < messages; n += 1) {
-    await Promise.all(
-      villains
-        .slice(4)
-        .map((villain) =>
-          villain.ask(SEND, { input: { message: '漢'.repeat(20_000), awaitReply: false } }),
-        ),
-    );
-  }
-}
-
 type Group = readonly (readonly [AttackName, number])[];
+
+/** For those who do not read. The same is written in the quiet time, to those who are not there. */
+const WRITES: Group = [['writes', times(20, 300)]];
 
 const GROUPS: Readonly<Record<string, Group>> = {
   slow: [
@@ -144,10 +142,7 @@ const GROUPS: Readonly<Record<string, Group>> = {
     ['halfOpen', times(40, 200)],
     ['unread', times(4, 12)],
   ],
-  paused: [
-    ['pausedSockets', times(20, 100)],
-    ['pausedStreams', times(20, 100)],
-  ],
+  paused: [['pausedSockets', times(20, 100)], ['pausedStreams', times(20, 100)], ...WRITES],
   floods: [
     ['noInit', times(100, 1_000)],
     ['oneAddress', times(150, 3_000)],
@@ -165,6 +160,7 @@ const EXPECTED: Partial<Record<AttackName, (count: number) => Record<string, num
   oneAddress: (count) => ({ open: 100, 429: count - 100 }),
   oneUser: (count) => ({ open: 100, 1013: count - 100 }),
   subscribes: (count) => ({ running: 20, refused: count - 20 }),
+  writes: (count) => ({ sent: count }),
 };
 
 describe.sequential('clients that mean harm', () => {
@@ -173,8 +169,6 @@ describe.sequential('clients that mean harm', () => {
     let trials = 0;
     await measure(times(300, 3_000));
     const before = await gauges();
-    const quiet: number[] = [];
-    const attacked: number[] = [];
     const run = async (group: Group) => {
       for (const [attack, count] of group) {
         const tally = await attackers.attack(attack, count);
@@ -185,21 +179,26 @@ describe.sequential('clients that mean harm', () => {
       }
     };
     for (const [name, group] of Object.entries(GROUPS)) {
+      const quiet: number[] = [];
+      const attacked: number[] = [];
       for (let round = 0; round < times(1, 3); round += 1) {
-        quiet.push(p99(await measure(times(400, 1_500))));
+        const usually = measure(times(400, 3_000));
+        if (name === 'paused') await run(WRITES);
+        quiet.push(p99(await usually));
         const measuring = measure(times(600, 3_000));
         await run(group);
-        if (name === 'paused') await writeALot(times(2, 10));
         attacked.push(p99(await measuring));
         await attackers.release();
         await settled();
       }
-    }
-    // Other processes of the machine are in both. One round of few requests can meet anything, hence the
-    // room of the short form: a blocked event loop is seen in it, a tenth more is not.
-    const [usual, then] = [median(quiet), median(attacked)];
-    if (then > Math.max(2 * usual, usual + times(250, 25))) {
-      violations.push(`p99 ${then.toFixed(1)} ms, without attack ${usual.toFixed(1)} ms`);
+      // Other processes of the machine are in both. One round of few requests can meet anything, hence the
+      // room of the short form: a blocked event loop is seen in it, a tenth more is not.
+      const [usual, then] = [median(quiet), median(attacked)];
+      if (then > Math.max(2 * usual, usual + times(250, 25))) {
+        violations.push(
+          `${name}: p99 ${then.toFixed(1)} ms, without attack ${usual.toFixed(1)} ms`,
+        );
+      }
     }
     const after = await gauges();
     if (after.memoryMb > before.memoryMb + ROOM_MB) {

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import pLimit from 'p-limit';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { type Any, type Client, clientOf, failureOf, SEND, signIn } from '../kit/client.ts';
@@ -452,17 +453,21 @@ async function retrySome(people: readonly Person[], every = 1): Promise<string[]
       .filter(({ status }) => status === 'FAILED' || status === 'STOPPED')
       .map((row) => ({ row, i })),
   );
+  // A few at a time: with these times a model that many ask at once is too slow for some of them.
+  const atOnce = pLimit(8);
   await Promise.all(
     failed
       .filter((_, n) => n % every === 0)
-      .map(async ({ row: { id, message }, i }) => {
-        retried.add(message);
-        const answer = await people[i]?.reader.ask<Any>(RETRY, { id });
-        const { status, response } = answer?.data?.retryReply ?? {};
-        if (status !== 'COMPLETE' || response !== caseOf(message).says) {
-          faults.push(`retried: ${JSON.stringify(answer)}`);
-        }
-      }),
+      .map(({ row: { id, message }, i }) =>
+        atOnce(async () => {
+          retried.add(message);
+          const answer = await people[i]?.reader.ask<Any>(RETRY, { id });
+          const { status, response } = answer?.data?.retryReply ?? {};
+          if (status !== 'COMPLETE' || response !== caseOf(message).says) {
+            faults.push(`retried: ${JSON.stringify(answer)}`);
+          }
+        }),
+      ),
   );
   return faults;
 }

@@ -191,6 +191,25 @@ const ATTACKS = {
     for (const socket of await many(order.count, (i) => subscribedStream(order, i))) socket.pause();
     return { tried: order.count };
   },
+  /** Long messages, one after the other, for devices that do not read them. */
+  async writes(order: Order): Promise<Tally> {
+    const input = { message: '漢'.repeat(20_000), awaitReply: false };
+    const query = `mutation ($input: SendMessageInput!) { sendMessage(input: $input) { message { id } } }`;
+    const tally = { tried: order.count, sent: 0 };
+    for (let i = 0; i < order.count; i += 1) {
+      const response = await fetch(`${order.url}/graphql`, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          authorization: `Bearer ${tokenOf(order, i)}`,
+        },
+        body: JSON.stringify({ query, variables: { input } }),
+      });
+      const { data } = (await response.json()) as { data?: object };
+      if (data) tally.sent += 1;
+    }
+    return tally;
+  },
   /** WebSockets from everywhere that do not begin. */
   async noInit(order: Order): Promise<Tally> {
     const devices = await many(order.count, () => device(order, newAddress()));
