@@ -12,8 +12,18 @@ interface Query<T> extends SQLWrapper {
   execute(): Promise<T>;
 }
 
-type Results<Q extends readonly Query<unknown>[]> = {
-  -readonly [K in keyof Q]: Q[K] extends Query<infer T> ? T : never;
+/** A statement whose text is there already. */
+export interface Prepared<T> {
+  readonly sql: string;
+  readonly params: readonly unknown[];
+  /** What its rows say; each comes as an array. */
+  read(rows: readonly unknown[][]): T;
+}
+
+type Work<T> = Query<T> | Prepared<T>;
+
+type Results<Q extends readonly Work<unknown>[]> = {
+  -readonly [K in keyof Q]: Q[K] extends Query<infer T> | Prepared<infer T> ? T : never;
 };
 
 /** Whose rights a unit of work has: what PostgREST would put into `request.jwt.claims`. */
@@ -33,13 +43,13 @@ export interface Database {
    * `authenticated` with the user's claims. Nothing of one user's is visible to another, also when a
    * query forgets to ask. Rejects with SERVICE_UNAVAILABLE when PostgreSQL does not answer in time.
    */
-  asUser<const Q extends readonly Query<unknown>[]>(
+  asUser<const Q extends readonly Work<unknown>[]>(
     claims: Claims,
     build: (db: QueryBuilder) => Q,
     options?: UnitOfWorkOptions,
   ): Promise<Results<Q>>;
   /** As role `chatkeep_worker`, which sees the leases of running replies and no texts. */
-  asWorker<const Q extends readonly Query<unknown>[]>(
+  asWorker<const Q extends readonly Work<unknown>[]>(
     build: (db: QueryBuilder) => Q,
   ): Promise<Results<Q>>;
   /** Whether PostgreSQL answers. */
@@ -82,7 +92,7 @@ export function createDatabase(options: DatabaseOptions): Database {
     propagateCreateError: true,
   });
 
-  async function unitOfWork<Q extends readonly Query<unknown>[]>(
+  async function unitOfWork<Q extends readonly Work<unknown>[]>(
     role: string,
     claims: Claims | undefined,
     build: (db: QueryBuilder) => Q,
@@ -164,36 +174,39 @@ interface Compiled {
  * it down, one query after the other, so that order and completeness are certain before BEGIN is
  * sent.
  */
-async function compile(build: (db: QueryBuilder) => readonly Query<unknown>[]): Promise<Compiled> {
+async function compile(build: (db: QueryBuilder) => readonly Work<unknown>[]): Promise<Compiled> {
   const statements: Statement[] = [];
-  const answers: ((rows: unknown[]) => void)[] = [];
+  const readers: ((rows: unknown[]) => unknown)[] = [];
+  let answer: (rows: unknown[]) => void = () => {};
   let noted: () => void = () => {};
   const db = drizzle((text, params, method) => {
     statements.push({ sql: text, params, rows: method === 'execute' ? 'objects' : 'arrays' });
-    const answer = new Promise<{ rows: unknown[] }>((resolve) => {
-      answers.push((rows) => resolve({ rows }));
-    });
     noted();
-    return answer;
+    return new Promise<{ rows: unknown[] }>((resolve) => {
+      answer = (rows) => resolve({ rows });
+    });
   });
-  const results: Promise<unknown>[] = [];
-  for (const query of build(db as QueryBuilder)) {
+  for (const work of build(db as QueryBuilder)) {
+    if ('read' in work) {
+      statements.push({ sql: work.sql, params: work.params, rows: 'arrays' });
+      readers.push((rows) => work.read(rows as unknown[][]));
+      continue;
+    }
     const note = new Promise<void>((resolve) => {
       noted = resolve;
     });
-    const result = query.execute();
-    results.push(result);
+    const result = work.execute();
     // A query that cannot be built rejects before it is noted.
     await Promise.race([note, result]);
+    const answerThis = answer;
+    readers.push((rows) => {
+      answerThis(rows);
+      return result;
+    });
   }
   return {
     statements,
-    finish(rows) {
-      answers.forEach((answer, i) => {
-        answer(rows[i] ?? []);
-      });
-      return Promise.all(results);
-    },
+    finish: (rows) => Promise.all(readers.map((read, i) => read(rows[i] ?? []))),
   };
 }
 

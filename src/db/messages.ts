@@ -1,7 +1,7 @@
 import { and, eq, gt, sql } from 'drizzle-orm';
 import { unionAll } from 'drizzle-orm/pg-core';
 import type { Claims, Database, QueryBuilder } from './database.ts';
-import { type Page, type PageQuery, pageOf, pageStatement } from './pages.ts';
+import { type Page, type PageQuery, pageStatement } from './pages.ts';
 import {
   chatCounters,
   chatDeletions,
@@ -68,8 +68,8 @@ export type Stored =
 export function createMessageStore(database: Database) {
   return {
     async page(claims: Claims, query: PageQuery): Promise<Page> {
-      const [found] = await database.asUser(claims, (db) => [pageStatement(db, claims.sub, query)]);
-      return pageOf(found, query);
+      const [page] = await database.asUser(claims, () => [pageStatement(claims.sub, query)]);
+      return page;
     },
 
     async search(claims: Claims, query: SearchQuery): Promise<SearchFound> {

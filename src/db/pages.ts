@@ -1,5 +1,6 @@
-import { and, eq, sql } from 'drizzle-orm';
-import type { QueryBuilder } from './database.ts';
+import { type AnyColumn, and, eq, type Placeholder, sql } from 'drizzle-orm';
+import { QueryBuilder } from 'drizzle-orm/pg-core';
+import type { Prepared } from './database.ts';
 import { chatCounters, chatHistory, type MessageRow } from './schema.ts';
 import { columns, newerThan, olderThan, type Position } from './statements.ts';
 
@@ -45,52 +46,102 @@ const DIRECTIONS = {
   },
 } as const;
 
+/** What differs from page to page. */
+interface Values {
+  readonly userId: string;
+  readonly createdAt: string;
+  readonly id: string;
+  readonly from: string;
+  readonly to: string;
+  readonly moods: string;
+  readonly flags: string;
+  readonly limit: number;
+  readonly offset: number;
+}
+
+const value = (name: keyof Values) => sql.placeholder(name);
+const nameOf = (param: unknown) => (param as Placeholder<keyof Values>).name;
+
+const COLUMNS = Object.entries(columns) as [keyof MessageRow, AnyColumn][];
+
 /**
  * One page and the user's `seq` in one statement, of one shape whatever the filter: a part that is
  * not given is given its widest value, so that the range on the index is always the same. One row
  * more than asked for tells whether there are more.
  */
-export function pageStatement(db: QueryBuilder, userId: string, query: PageQuery) {
-  const { beyond, start, order } = DIRECTIONS[query.towards];
-  const moods = `{${(query.moods ?? ALL_MOODS).join(',')}}`;
-  const flags =
-    query.hasPersonalityContext === undefined ? '{t,f}' : `{${query.hasPersonalityContext}}`;
+export function pageStatement(userId: string, query: PageQuery): Prepared<Page> {
+  const { createdAt, id } = query.place ?? DIRECTIONS[query.towards].start;
+  const flag = query.hasPersonalityContext;
+  const values: Values = {
+    userId,
+    createdAt,
+    id,
+    from: query.from?.toISOString() ?? '-infinity',
+    to: query.to?.toISOString() ?? 'infinity',
+    moods: `{${(query.moods ?? ALL_MOODS).join(',')}}`,
+    flags: flag === undefined ? '{t,f}' : `{${flag}}`,
+    limit: query.size + 1,
+    offset: query.offset ?? 0,
+  };
+  const { text, names } = BUILT[query.towards];
+  return {
+    sql: text,
+    params: names.map((name) => values[name]),
+    read: (found) => pageOf(found, query),
+  };
+}
+
+/** Both statements are built once: for Drizzle that takes as long as for PostgreSQL to answer them. */
+const BUILT = { older: build('older'), newer: build('newer') };
+
+function build(towards: PageQuery['towards']) {
+  const { beyond, order } = DIRECTIONS[towards];
+  const db = new QueryBuilder();
   const page = db
     .select()
     .from(chatHistory)
     .where(
       and(
-        eq(chatHistory.userId, userId),
-        sql`${chatHistory.createdAt} >= ${query.from?.toISOString() ?? '-infinity'}::timestamptz`,
-        sql`${chatHistory.createdAt} < ${query.to?.toISOString() ?? 'infinity'}::timestamptz`,
-        beyond(query.place ?? start),
-        sql`${chatHistory.mood} = any(${moods}::chat_mood[])`,
-        sql`${chatHistory.hasPersonalityContext} = any(${flags}::boolean[])`,
+        eq(chatHistory.userId, value('userId')),
+        sql`${chatHistory.createdAt} >= ${value('from')}::timestamptz`,
+        sql`${chatHistory.createdAt} < ${value('to')}::timestamptz`,
+        beyond({ createdAt: value('createdAt'), id: value('id') }),
+        sql`${chatHistory.mood} = any(${value('moods')}::chat_mood[])`,
+        sql`${chatHistory.hasPersonalityContext} = any(${value('flags')}::boolean[])`,
       ),
     )
     .orderBy(order)
-    .limit(query.size + 1)
-    .offset(query.offset ?? 0)
+    .limit(value('limit'))
+    .offset(value('offset'))
     .as('page');
-  const row = Object.fromEntries(
-    Object.keys(columns).map((name) => [name, page[name as keyof typeof columns]]),
-  ) as { [K in keyof typeof columns]: (typeof page)[K] };
-  return db
-    .select({ seq: chatCounters.seq, row })
+  const row = Object.fromEntries(COLUMNS.map(([name]) => [name, page[name]]));
+  const { sql: text, params } = db
+    .select({ current: chatCounters.seq, ...row })
     .from(chatCounters)
     .leftJoinLateral(page, sql`true`)
-    .where(eq(chatCounters.userId, userId))
-    .orderBy(sql`${page.createdAt} desc, ${page.id} desc`);
+    .where(eq(chatCounters.userId, value('userId')))
+    .orderBy(sql`${page.createdAt} desc, ${page.id} desc`)
+    .toSQL();
+  return { text, names: params.map(nameOf) };
 }
 
-type Found = Awaited<ReturnType<typeof pageStatement>>;
-
-/** What a page's statement has found. */
-export function pageOf(found: Found, { size, towards }: PageQuery): Page {
-  const rows = found.flatMap(({ row }) => (row === null ? [] : [row as MessageRow]));
+/** What a page's statement has found: the counter, then the row's columns, in each row. */
+function pageOf(found: readonly unknown[][], { size, towards }: PageQuery): Page {
+  const rows = found[0]?.[1 + USER_ID] == null ? [] : found.map(rowOf);
   return {
-    seq: found[0]?.seq ?? 0n,
+    seq: BigInt((found[0]?.[0] as string | undefined) ?? 0),
     rows: towards === 'older' ? rows.slice(0, size) : rows.slice(-size),
     hasMore: rows.length > size,
   };
+}
+
+const USER_ID = COLUMNS.findIndex(([name]) => name === 'userId');
+
+function rowOf(values: readonly unknown[]): MessageRow {
+  const row: Record<string, unknown> = {};
+  COLUMNS.forEach(([name, column], i) => {
+    const value = values[1 + i];
+    row[name] = value === null ? null : column.mapFromDriverValue(value);
+  });
+  return row as MessageRow;
 }

@@ -1,4 +1,12 @@
-import { type AnyColumn, and, eq, getTableColumns, type SQL, sql } from 'drizzle-orm';
+import {
+  type AnyColumn,
+  and,
+  eq,
+  getTableColumns,
+  type Placeholder,
+  type SQL,
+  sql,
+} from 'drizzle-orm';
 import type { QueryBuilder } from './database.ts';
 import { chatDeletions, chatHistory, chatReplyLeases } from './schema.ts';
 
@@ -9,6 +17,9 @@ export interface Position {
   readonly createdAt: string;
   readonly id: string;
 }
+
+/** A position, or where one is put in. */
+type Place = { readonly [K in keyof Position]: Position[K] | Placeholder };
 
 export const columns = getTableColumns(chatHistory);
 /** First statement of every change: see chatkeep.open_history() in drizzle/. */
@@ -36,10 +47,10 @@ export const inMs = (ms: number) =>
  * (< and >=), since two of one form are one bound, the narrower.
  */
 
-export const olderThan = ({ createdAt, id }: Position): SQL =>
+export const olderThan = ({ createdAt, id }: Place): SQL =>
   sql`${chatHistory.createdAt} < ${createdAt}::timestamptz + interval '1 microsecond'
     and (${chatHistory.createdAt}, ${chatHistory.id}) < (${createdAt}::timestamptz, ${id}::uuid)`;
 
-export const newerThan = ({ createdAt, id }: Position): SQL =>
+export const newerThan = ({ createdAt, id }: Place): SQL =>
   sql`${chatHistory.createdAt} >= ${createdAt}::timestamptz
     and (${chatHistory.createdAt}, ${chatHistory.id}) > (${createdAt}::timestamptz, ${id}::uuid)`;

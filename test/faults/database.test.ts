@@ -9,6 +9,7 @@ import {
   createDatabase,
   type Database,
   type QueryBuilder,
+  type Prepared,
 } from '../../src/db/database.ts';
 import { createMessageStore, type MessageRow } from '../../src/db/messages.ts';
 import { createReplyStore } from '../../src/db/replies.ts';
@@ -244,8 +245,8 @@ interface Bent {
 const dialect = new PgDialect();
 
 /** The statement as it would be if nobody had thought of users: every `user_id = …` is true. */
-function withoutUsers(query: SQLWrapper): SQL {
-  const written = dialect.sqlToQuery(query.getSQL());
+function withoutUsers(work: SQLWrapper | Prepared<unknown>): SQL {
+  const written = 'read' in work ? work : dialect.sqlToQuery(work.getSQL());
   const text = written.sql.replace(
     /("?[\w.]+"?\.)?"user_id" = (\$\d+)/g,
     (_, _table, param) => `${param}::uuid is not null`,
@@ -277,7 +278,7 @@ const BENT: readonly Bent[] = [
       ...database,
       async asUser(claims, build) {
         const rows = await database.asUser(claims, (db) =>
-          build(db).map((query) => db.execute(withoutUsers(query))),
+          build(db).map((work) => db.execute(withoutUsers(work))),
         );
         noted(rows);
         // Rows as objects and not as the store expects them: what it makes of them does not matter.
