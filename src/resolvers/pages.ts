@@ -51,7 +51,7 @@ export async function chatHistory(
   const after = decodeCursor(viewer.sub, 'after', args.after);
   const before = decodeCursor(viewer.sub, 'before', args.before);
   const page = await historyPage(context.services.messages, viewer, { ...args, after, before });
-  return connection(page, page.rows.map(edgeOf), context);
+  return connection(page, () => page.rows.map(edgeOf), context);
 }
 
 export async function searchChats(
@@ -63,27 +63,35 @@ export async function searchChats(
   const page = await searchPage(context.services.messages, viewer, { ...args, after });
   const { hits, understood } = page;
   const edges = hits.map(({ row, ...hit }) => ({ ...edgeOf(row), ...hit }));
-  return { ...connection(page, edges, context), understood };
+  return { ...connection(page, () => edges, context), understood };
 }
 
 const edgeOf = (row: MessageRow): Edge => ({ cursor: placeOf(row), node: row });
 
 function connection<E extends Edge>(
   { rows, seq, hasNext, hasPrevious }: Page,
-  edges: readonly E[],
+  edgesOf: () => readonly E[],
   context: Context,
 ): Connection<E> {
   const settled = rows.every(({ status }) => status !== 'PENDING' && status !== 'STREAMING');
   context.page = { seq, settled };
+  const cursorOf = (row: MessageRow | undefined) => (row ? placeOf(row) : null);
+  // A cursor has a checksum: made for who asks for it.
   return {
-    edges,
+    get edges() {
+      return edgesOf();
+    },
     nodes: rows,
     seq,
     pageInfo: {
       hasNextPage: hasNext,
       hasPreviousPage: hasPrevious,
-      startCursor: edges[0]?.cursor ?? null,
-      endCursor: edges.at(-1)?.cursor ?? null,
+      get startCursor() {
+        return cursorOf(rows[0]);
+      },
+      get endCursor() {
+        return cursorOf(rows.at(-1));
+      },
     },
   };
 }
