@@ -158,7 +158,11 @@ describe.runIf(redisAvailable).each(redisForms)('with $form', ({ start, parts })
     }
     // Compressed it is small.
     await me.ask(HISTORY, { first: 12 }, { 'accept-encoding': 'br' });
-    const { headers, data } = await me.ask<Any>(HISTORY, { first: 12 }, { 'accept-encoding': 'br' });
+    const { headers, data } = await me.ask<Any>(
+      HISTORY,
+      { first: 12 },
+      { 'accept-encoding': 'br' },
+    );
     expect(headers.get('cache-status')).toBe('chatkeep; hit');
     expect(data?.chatHistory.nodes[11].message).toBe(message);
   });
