@@ -138,6 +138,17 @@ describe.each(transports)('a hostile document over $transport', ({ ask }) => {
     expect(failureOf(answer)).toBe('GRAPHQL_VALIDATION_FAILED');
   });
 
+  it('is bad input when it says not which of its operations is meant', async () => {
+    const query = 'query A { viewer { id } } query B { viewer { id } }';
+    for (const operationName of [undefined, null, '', 'C']) {
+      const answer = await ask(server, { query, operationName }, me.token);
+      expect(answer.data ?? null).toBeNull();
+      expect(failureOf(answer)).toBe('BAD_USER_INPUT');
+    }
+    const { data } = await ask(server, { query, operationName: 'B' }, me.token);
+    expect(data).toEqual({ viewer: { id: me.userId } });
+  });
+
   it('is refused before anything is asked of PostgreSQL', async () => {
     const gate = await startGate(server.database.url);
     onTestFinished(() => gate.close());

@@ -98,11 +98,12 @@ export function serveWebSocket(server: Server, parts: Parts) {
       const errors = enveloped.validate(enveloped.schema, document);
       if (errors.length > 0) return (errors as GraphQLError[]).map(withoutStatus);
       const { operationName, variables: variableValues } = params;
+      const meant = getOperationAST(document, operationName);
+      if (!meant) return [noOperationMeant()];
       const contextValue = await enveloped.contextFactory();
       const operation = { document, operationName, variableValues, contextValue, id, socket };
       // A subscription lives long: it keeps nothing that it does not need.
-      const isLong =
-        getOperationAST(document, operationName)?.operation === OperationTypeNode.SUBSCRIPTION;
+      const isLong = meant.operation === OperationTypeNode.SUBSCRIPTION;
       const { schema, execute } = enveloped;
       return (isLong ? operation : { ...operation, schema, execute }) as never;
     },
@@ -222,6 +223,12 @@ function withoutStatus(error: GraphQLError): GraphQLError {
     extensions,
   });
 }
+
+/** As the engine says over HTTP; graphql-ws says so without a code. */
+const noOperationMeant = () =>
+  new GraphQLError('Could not determine what operation to execute.', {
+    extensions: { code: 'BAD_USER_INPUT' },
+  });
 
 const tooManyOperations = () =>
   new GraphQLError('Too many operations are running on this socket.', {

@@ -232,7 +232,7 @@ describe.runIf(redisAvailable)('a history', () => {
   }
 
   it(`is the model's on three servers, SEED=${SEED}`, ALL_THE_TIME, async ({ task }) => {
-    await compare(task, parts, calm, { ms: times(2_000, 45_000), lanes: LANES });
+    await compare(task, parts, calm, { ms: times(2_000, 35_000), lanes: LANES });
     if (isLong) expect(parts.counts.get('cache: hit')).toBeGreaterThan(0);
   });
 
@@ -242,6 +242,6 @@ describe.runIf(redisAvailable)('a history', () => {
 
   it(`is the model's while the parts are hurt, SEED=${SEED}`, ALL_THE_TIME, async ({ task }) => {
     const commands = isLong ? [...hurt, crashPostgres] : hurt;
-    await compare(task, parts, commands, { ms: times(2_500, 50_000) });
+    await compare(task, parts, commands, { ms: times(2_500, 40_000) });
   });
 });

@@ -54,7 +54,8 @@ const EXTENSIONS = new Set(['code', 'argument', 'retryAfterMs', 'id']);
 /** What is wrong with an error as a client gets it. */
 function faultOf(error: Any): string | undefined {
   if (typeof error?.message !== 'string') return 'an error without a message';
-  if (!CODES.has(error.extensions?.code)) return `the code ${error.extensions?.code}`;
+  if (!CODES.has(error.extensions?.code))
+    return `the code ${error.extensions?.code}: ${error.message}`;
   const more = [
     ...Object.keys(error).filter((key) => !KEYS.has(key)),
     ...Object.keys(error.extensions).filter((key) => !EXTENSIONS.has(key)),

@@ -170,7 +170,7 @@ describe.runIf(redisAvailable)(`a page after an acknowledgement, SEED=${SEED}`, 
 
   it('is new, however late pages are filled', TIMEOUT, async ({ task }) => {
     fresh.start(crowd, PAUSE_MS);
-    const end = performance.now() + times(2_000, 30_000);
+    const end = performance.now() + times(2_000, 20_000);
     while (performance.now() < end) {
       chatkeep.postgresGate.delay(random.oneIn(3) ? random.below(80) : 0);
       for (const { redisGate } of members()) {
@@ -211,7 +211,7 @@ describe.runIf(redisAvailable)(`a page after an acknowledgement, SEED=${SEED}`, 
     async ({ task }) => {
       fresh.start(crowd, PAUSE_MS);
       const first = random.below(2);
-      for (let i = 0; i < times(1, 6); i += 1) {
+      for (let i = 0; i < times(1, 4); i += 1) {
         // Not the crowd, who might write just then: what has been in the cache when Redis came to grief.
         const witnesses = await newWitnesses();
         const isFrozen = (first + i) % 2 === 0;
@@ -268,7 +268,7 @@ describe.runIf(redisAvailable)(`a page after an acknowledgement, SEED=${SEED}`, 
       if (isLong) fresh.start(crowd, PAUSE_MS);
       const late: string[] = [];
       let exposed = 0;
-      for (let i = 0; i < times(1, 6); i += 1) {
+      for (let i = 0; i < times(1, 4); i += 1) {
         const [member, other, third] = rotated(members(), random.below(3));
         const witnesses = await newWitnesses();
         const { entries, answered } = await sendAround(member, witnesses, () =>

@@ -181,6 +181,22 @@ const ATTACKS = {
     }
     return { tried: order.count };
   },
+  /** The same pages for who reads them. */
+  async reads(order: Order): Promise<Tally> {
+    const readings = Array.from({ length: order.count }, async (_, i) => {
+      const response = await fetch(`${order.url}/graphql`, {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          authorization: `Bearer ${order.tokens[i % 4]}`,
+        },
+        body: PAGE,
+      });
+      await response.arrayBuffer();
+    });
+    await Promise.all(readings);
+    return { tried: order.count };
+  },
   /** Devices that stop reading. */
   async pausedSockets(order: Order): Promise<Tally> {
     const devices = await many(order.count, (i) => subscribedDevice(order, i));
