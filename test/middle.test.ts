@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import postgres from 'postgres';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Any, type Client, failureOf, HISTORY, send, signIn } from './kit/client.ts';
@@ -122,6 +123,106 @@ describe('reading from the middle', () => {
     expect(second.headers.get('cache-status')).toBe('chatkeep; hit');
     expect(second.data).toEqual(first.data);
     expect((await read({ last: 3, before: variables.before })).ids).toHaveLength(3);
+  });
+});
+
+describe('reading around a message', () => {
+  it('has it in the middle, with cursors to both sides', async () => {
+    const page = await read({ first: 5, around: ids[4] });
+    expect(page).toMatchObject({ ids: ids.slice(2, 7), newer: true, older: true });
+    const above = await read({ last: 2, before: page.startCursor });
+    expect(above).toMatchObject({ ids: ids.slice(0, 2), newer: false });
+    const below = await read({ first: 5, after: page.endCursor });
+    expect(below).toMatchObject({ ids: ids.slice(7), older: false });
+    expect(await read({ first: 4, around: ids[4]?.toUpperCase() })).toMatchObject({
+      ids: ids.slice(3, 7),
+    });
+    expect(await read({ first: 1, around: ids[4] })).toMatchObject({
+      ids: [ids[4]],
+      newer: true,
+      older: true,
+    });
+  });
+
+  it('ends where the history ends', async () => {
+    const newest = await read({ first: 5, around: ids[0] });
+    expect(newest).toMatchObject({ ids: ids.slice(0, 3), newer: false, older: true });
+    expect(await read({ first: 5, around: ids[2] })).toMatchObject({ newer: false, older: true });
+    expect(await read({ first: 5, around: ids[7] })).toMatchObject({ newer: true, older: false });
+    const oldest = await read({ first: 5, around: ids[9] });
+    expect(oldest).toMatchObject({ ids: ids.slice(7), newer: true, older: false });
+    expect(await read({ first: 100, around: ids[5] })).toMatchObject({
+      ids,
+      newer: false,
+      older: false,
+    });
+    expect(await read({ around: ids[5], first: null })).toMatchObject({ ids });
+  });
+
+  it('keeps to the filter, in which the message has to be', async () => {
+    const filter = { mood: ['POSITIVE'], to: '2026-05-28T00:00:00Z' };
+    const good = ids.filter((_, i) => i % 2 === 1).slice(1);
+    expect(await read({ first: 3, around: good[1], filter })).toMatchObject({
+      ids: good.slice(0, 3),
+      newer: false,
+      older: true,
+    });
+    const failure = async (variables: object) => failureOf(await me.ask(HISTORY, variables));
+    expect(await failure({ around: ids[4], filter })).toBe('NOT_FOUND');
+    expect(await failure({ around: ids[1], filter })).toBe('NOT_FOUND');
+  });
+
+  it('gives those of the same instant by their ids', async () => {
+    const other = await signIn(server);
+    const created_at = '2026-05-01T12:00:00.123456Z';
+    const rows = Array.from({ length: 9 }, () => ({ created_at }));
+    const same = (await seedAs(admin, other, rows)).sort().reverse();
+    const page = await read({ first: 5, around: same[4] }, other);
+    expect(page).toMatchObject({ ids: same.slice(2, 7), newer: true, older: true });
+  });
+
+  it('is cached like any other page, and shows what was changed', async () => {
+    const variables = { first: 5, around: ids[1] };
+    const [first, second] = [
+      await me.ask<Any>(HISTORY, variables),
+      await me.ask(HISTORY, variables),
+    ];
+    expect(first.headers.get('cache-status')).toMatch(/stored$/);
+    expect(second.headers.get('cache-status')).toBe('chatkeep; hit');
+    expect(second.data).toEqual(first.data);
+    expect((await read({ first: 5, around: ids[2] })).ids).not.toEqual(
+      first.data.chatHistory.nodes.map(({ id }: Any) => id),
+    );
+    const { id } = await send(me, 'news');
+    expect(await read(variables)).toMatchObject({
+      ids: [id, ids[0], ...ids.slice(1, 4)].slice(0, 5),
+    });
+    await me.data('mutation ($id: ID!) { deleteMessage(id: $id) }', { id: ids[1] });
+    expect(failureOf(await me.ask(HISTORY, variables))).toBe('NOT_FOUND');
+  });
+
+  it('finds none that there is not, or that is of somebody else', async () => {
+    const other = await signIn(server);
+    for (const around of [randomUUID(), (await send(other, 'theirs')).id]) {
+      expect(failureOf(await me.ask(HISTORY, { around }))).toBe('NOT_FOUND');
+    }
+  });
+
+  it('goes with first and filter alone', async () => {
+    const cursor = await cursorOf(ids[4]);
+    for (const [more, failure] of [
+      [{ around: 'nonsense' }, 'BAD_USER_INPUT around'],
+      [{ around: '' }, 'BAD_USER_INPUT around'],
+      [{ first: 0 }, 'BAD_USER_INPUT first'],
+      [{ first: 101 }, 'BAD_USER_INPUT first'],
+      [{ after: cursor }, 'BAD_USER_INPUT around'],
+      [{ before: cursor }, 'BAD_USER_INPUT around'],
+      [{ last: 3 }, 'BAD_USER_INPUT around'],
+      [{ offset: 1 }, 'BAD_USER_INPUT around'],
+    ] as const) {
+      const answer = await me.ask(HISTORY, { around: ids[4], ...more });
+      expect(failureOf(answer), JSON.stringify(more)).toBe(failure);
+    }
   });
 });
 

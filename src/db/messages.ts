@@ -1,7 +1,14 @@
 import { and, eq, gt, sql } from 'drizzle-orm';
 import { unionAll } from 'drizzle-orm/pg-core';
 import type { Claims, Database, QueryBuilder } from './database.ts';
-import { type Page, type PageQuery, pageStatement } from './pages.ts';
+import {
+  type Around,
+  type AroundQuery,
+  aroundStatement,
+  type Page,
+  type PageQuery,
+  pageStatement,
+} from './pages.ts';
 import {
   chatCounters,
   chatDeletions,
@@ -70,6 +77,12 @@ export function createMessageStore(database: Database) {
     async page(claims: Claims, query: PageQuery): Promise<Page> {
       const [page] = await database.asUser(claims, () => [pageStatement(claims.sub, query)]);
       return page;
+    },
+
+    /** An exchange with what is around it; undefined if it is not there, or does not fit. */
+    async around(claims: Claims, query: AroundQuery): Promise<Around | undefined> {
+      const [found] = await database.asUser(claims, () => [aroundStatement(claims.sub, query)]);
+      return found;
     },
 
     async search(claims: Claims, query: SearchQuery): Promise<SearchFound> {

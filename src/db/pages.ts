@@ -2,20 +2,24 @@ import { type AnyColumn, and, eq, type Placeholder, sql } from 'drizzle-orm';
 import { QueryBuilder } from 'drizzle-orm/pg-core';
 import type { Prepared } from './database.ts';
 import { chatCounters, chatHistory, type MessageRow } from './schema.ts';
-import { columns, newerThan, olderThan, type Position } from './statements.ts';
+import { columns, newerThan, olderThan, type Place, type Position } from './statements.ts';
+
+/** Which exchanges there are for a query; without a part: whatever it is. */
+interface Filter {
+  readonly from?: Date | undefined;
+  readonly to?: Date | undefined;
+  readonly moods?: readonly MessageRow['mood'][] | undefined;
+  readonly hasPersonalityContext?: boolean | undefined;
+}
 
 /** A stretch of the history: `size` exchanges, the nearest to a place on one side of it. */
-export interface PageQuery {
+export interface PageQuery extends Filter {
   readonly size: number;
   readonly towards: 'older' | 'newer';
   /** The place, not part of the page itself. Without: the end of the history that lies opposite. */
   readonly place?: Position | undefined;
   /** How many to leave out next to the place. */
   readonly offset?: number | undefined;
-  readonly from?: Date | undefined;
-  readonly to?: Date | undefined;
-  readonly moods?: readonly MessageRow['mood'][] | undefined;
-  readonly hasPersonalityContext?: boolean | undefined;
 }
 
 export interface Page {
@@ -25,6 +29,18 @@ export interface Page {
   readonly rows: readonly MessageRow[];
   /** Whether there are more in the direction in which it was read. */
   readonly hasMore: boolean;
+}
+
+/** An exchange, and so many on both sides of it. */
+export interface AroundQuery extends Filter {
+  readonly id: string;
+  readonly newer: number;
+  readonly older: number;
+}
+
+export interface Around extends Pick<Page, 'seq' | 'rows'> {
+  readonly hasNewer: boolean;
+  readonly hasOlder: boolean;
 }
 
 const ALL_MOODS = ['POSITIVE', 'NEUTRAL', 'NEGATIVE'] as const;
@@ -49,14 +65,16 @@ const DIRECTIONS = {
 /** What differs from page to page. */
 interface Values {
   readonly userId: string;
-  readonly createdAt: string;
-  readonly id: string;
   readonly from: string;
   readonly to: string;
   readonly moods: string;
   readonly flags: string;
-  readonly limit: number;
-  readonly offset: number;
+  readonly id: string;
+  readonly createdAt?: string;
+  readonly limit?: number;
+  readonly offset?: number;
+  readonly newer?: number;
+  readonly older?: number;
 }
 
 const value = (name: keyof Values) => sql.placeholder(name);
@@ -64,58 +82,92 @@ const nameOf = (param: unknown) => (param as Placeholder<keyof Values>).name;
 
 const COLUMNS = Object.entries(columns) as [keyof MessageRow, AnyColumn][];
 
-/**
- * One page and the user's `seq` in one statement, of one shape whatever the filter: a part that is
- * not given is given its widest value, so that the range on the index is always the same. One row
- * more than asked for tells whether there are more.
- */
+/** One page and the user's `seq` in one statement. */
 export function pageStatement(userId: string, query: PageQuery): Prepared<Page> {
-  const { createdAt, id } = query.place ?? DIRECTIONS[query.towards].start;
-  const flag = query.hasPersonalityContext;
-  const values: Values = {
-    userId,
-    createdAt,
-    id,
-    from: query.from?.toISOString() ?? '-infinity',
-    to: query.to?.toISOString() ?? 'infinity',
-    moods: `{${(query.moods ?? ALL_MOODS).join(',')}}`,
-    flags: flag === undefined ? '{t,f}' : `{${flag}}`,
-    limit: query.size + 1,
-    offset: query.offset ?? 0,
-  };
-  const { text, names } = BUILT[query.towards];
   return {
-    sql: text,
-    params: names.map((name) => values[name]),
+    ...filledIn(BUILT[query.towards], {
+      ...valuesOf(userId, query),
+      ...(query.place ?? DIRECTIONS[query.towards].start),
+      limit: query.size + 1,
+      offset: query.offset ?? 0,
+    }),
     read: (found) => pageOf(found, query),
   };
 }
 
-/** Both statements are built once: for Drizzle that takes as long as for PostgreSQL to answer them. */
-const BUILT = { older: build('older'), newer: build('newer') };
+/** The same for an exchange with what is around it; it finds out itself where that stands. */
+export function aroundStatement(userId: string, query: AroundQuery): Prepared<Around | undefined> {
+  const { id, newer, older } = query;
+  return {
+    ...filledIn(BUILT.around, {
+      ...valuesOf(userId, query),
+      id,
+      newer: newer + 1,
+      older: older + 1,
+    }),
+    read: (found) => aroundOf(found, query),
+  };
+}
 
-function build(towards: PageQuery['towards']) {
+/**
+ * A statement has one shape whatever the filter: a part that is not given is given its widest value, so
+ * that the range on the index is always the same.
+ */
+function valuesOf(userId: string, { from, to, moods, hasPersonalityContext }: Filter) {
+  return {
+    userId,
+    from: from?.toISOString() ?? '-infinity',
+    to: to?.toISOString() ?? 'infinity',
+    moods: `{${(moods ?? ALL_MOODS).join(',')}}`,
+    flags: hasPersonalityContext === undefined ? '{t,f}' : `{${hasPersonalityContext}}`,
+  };
+}
+
+const filledIn = ({ text, names }: (typeof BUILT)['older'], values: Values) => ({
+  sql: text,
+  params: names.map((name) => values[name]),
+});
+
+const ofUser = eq(chatHistory.userId, value('userId'));
+const isIt = and(ofUser, eq(chatHistory.id, value('id')));
+const fits = and(
+  sql`${chatHistory.createdAt} >= ${value('from')}::timestamptz`,
+  sql`${chatHistory.createdAt} < ${value('to')}::timestamptz`,
+  sql`${chatHistory.mood} = any(${value('moods')}::chat_mood[])`,
+  sql`${chatHistory.hasPersonalityContext} = any(${value('flags')}::boolean[])`,
+);
+const given: Place = { createdAt: value('createdAt'), id: value('id') };
+const found: Place = {
+  createdAt: sql`(select ${chatHistory.createdAt} from ${chatHistory} where ${isIt})`,
+  id: value('id'),
+};
+
+/** The statements are built once: for Drizzle that takes as long as for PostgreSQL to answer them. */
+const BUILT = {
+  older: withSeq(stretch('older', given, 'limit').offset(value('offset')).as('page')),
+  newer: withSeq(stretch('newer', given, 'limit').offset(value('offset')).as('page')),
+  around: withSeq(
+    stretch('newer', found, 'newer')
+      .unionAll(new QueryBuilder().select().from(chatHistory).where(and(isIt, fits)))
+      .unionAll(stretch('older', found, 'older'))
+      .as('page'),
+  ),
+};
+
+/** The rows next to a place. One more than asked for tells whether there are more. */
+function stretch(towards: PageQuery['towards'], place: Place, limit: keyof Values) {
   const { beyond, order } = DIRECTIONS[towards];
-  const db = new QueryBuilder();
-  const page = db
+  return new QueryBuilder()
     .select()
     .from(chatHistory)
-    .where(
-      and(
-        eq(chatHistory.userId, value('userId')),
-        sql`${chatHistory.createdAt} >= ${value('from')}::timestamptz`,
-        sql`${chatHistory.createdAt} < ${value('to')}::timestamptz`,
-        beyond({ createdAt: value('createdAt'), id: value('id') }),
-        sql`${chatHistory.mood} = any(${value('moods')}::chat_mood[])`,
-        sql`${chatHistory.hasPersonalityContext} = any(${value('flags')}::boolean[])`,
-      ),
-    )
+    .where(and(ofUser, beyond(place), fits))
     .orderBy(order)
-    .limit(value('limit'))
-    .offset(value('offset'))
-    .as('page');
+    .limit(value(limit));
+}
+
+function withSeq(page: ReturnType<ReturnType<typeof stretch>['as']>) {
   const row = Object.fromEntries(COLUMNS.map(([name]) => [name, page[name]]));
-  const { sql: text, params } = db
+  const { sql: text, params } = new QueryBuilder()
     .select({ current: chatCounters.seq, ...row })
     .from(chatCounters)
     .leftJoinLateral(page, sql`true`)
@@ -125,15 +177,34 @@ function build(towards: PageQuery['towards']) {
   return { text, names: params.map(nameOf) };
 }
 
+type Rows = readonly unknown[][];
+
 /** What a page's statement has found: the counter, then the row's columns, in each row. */
-function pageOf(found: readonly unknown[][], { size, towards }: PageQuery): Page {
-  const rows = found[0]?.[1 + USER_ID] == null ? [] : found.map(rowOf);
+function pageOf(found: Rows, { size, towards }: PageQuery): Page {
+  const rows = rowsOf(found);
   return {
-    seq: BigInt((found[0]?.[0] as string | undefined) ?? 0),
+    seq: seqOf(found),
     rows: towards === 'older' ? rows.slice(0, size) : rows.slice(-size),
     hasMore: rows.length > size,
   };
 }
+
+/** The same for what is around an exchange; undefined if that is not there. */
+function aroundOf(found: Rows, { id, newer, older }: AroundQuery): Around | undefined {
+  const rows = rowsOf(found);
+  const middle = rows.findIndex((row) => row.id === id);
+  if (middle === -1) return undefined;
+  return {
+    seq: seqOf(found),
+    rows: rows.slice(Math.max(0, middle - newer), middle + 1 + older),
+    hasNewer: middle > newer,
+    hasOlder: rows.length > middle + 1 + older,
+  };
+}
+
+const seqOf = (found: Rows) => BigInt((found[0]?.[0] as string | undefined) ?? 0);
+
+const rowsOf = (found: Rows) => (found[0]?.[1 + USER_ID] == null ? [] : found.map(rowOf));
 
 const USER_ID = COLUMNS.findIndex(([name]) => name === 'userId');
 

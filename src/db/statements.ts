@@ -18,8 +18,8 @@ export interface Position {
   readonly id: string;
 }
 
-/** A position, or where one is put in. */
-type Place = { readonly [K in keyof Position]: Position[K] | Placeholder };
+/** A position, or where one is put in or found out. */
+export type Place = { readonly [K in keyof Position]: Position[K] | Placeholder | SQL };
 
 export const columns = getTableColumns(chatHistory);
 /** First statement of every change: see chatkeep.open_history() in drizzle/. */

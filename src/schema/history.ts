@@ -61,7 +61,7 @@ builder.queryField('chatHistory', (t) =>
   t.field({
     type: ChatConnection,
     description:
-      "The signed-in user's exchanges, newest first: with first and after from the newest on or from a place to what is older, with last and before from the oldest on or from a place to what is newer.",
+      "The signed-in user's exchanges, newest first: with first and after from the newest on or from a place to what is older, with last and before from the oldest on or from a place to what is newer, with around both.",
     args: {
       first: t.arg.int({ defaultValue: 50, description: 'How many, 1 to 100.' }),
       after: t.arg.string({
@@ -78,6 +78,10 @@ builder.queryField('chatHistory', (t) =>
       before: t.arg.string({
         description:
           'The cursor that the page ends before: the nearest that are newer. Goes with last.',
+      }),
+      around: t.arg.id({
+        description:
+          'The id of a message: it stands in the middle of the page, with as many newer as older ones as fit into first. Goes with first and filter. NOT_FOUND if there is none in the list.',
       }),
       filter: t.arg({ type: ChatFilter, description: 'Which exchanges; all if not given.' }),
     },

@@ -1,6 +1,6 @@
 import type { Claims } from '../db/database.ts';
 import type { MessageRow, MessageStore, Page as Read, Position } from '../db/messages.ts';
-import { badInput } from '../errors.ts';
+import { badInput, notFound } from '../errors.ts';
 import { checkId, checkInstant, checkRange } from './input.ts';
 
 export type { MessageRow, Position };
@@ -26,6 +26,8 @@ export interface HistoryRequest {
   readonly offset?: number | null | undefined;
   readonly last?: number | null | undefined;
   readonly before?: Position | undefined;
+  /** The id of an exchange. */
+  readonly around?: string | null | undefined;
   readonly filter?: ChatFilter | null | undefined;
 }
 
@@ -34,12 +36,14 @@ const MAX_OFFSET = 2 ** 31 - 1;
 
 const DEFAULT_FIRST = 50;
 
-/** A page of the user's exchanges, newest first, read from either end or from a place in between. */
+/** A page of the user's exchanges, newest first, read from either end, from a place, or around one. */
 export function historyPage(
   messages: MessageStore,
   viewer: Claims,
   request: HistoryRequest,
 ): Promise<Page> {
+  const { around } = request;
+  if (typeof around === 'string') return inTheMiddle(messages, viewer, { ...request, around });
   const last = request.last ?? undefined;
   return last === undefined
     ? forwards(messages, viewer, request)
@@ -80,6 +84,31 @@ async function backwards(
     ...checkFilter(filter),
   });
   return { seq, rows, hasNext: before !== undefined, hasPrevious: hasMore };
+}
+
+/** With an even size there is one more of the older ones. */
+async function inTheMiddle(
+  messages: MessageStore,
+  viewer: Claims,
+  { around, first, after, offset, last, before, filter }: HistoryRequest & { around: string },
+): Promise<Page> {
+  const id = checkId('around', around);
+  if (after || (offset ?? 0) !== 0 || (last ?? undefined) !== undefined || before) {
+    throw badInput(
+      'around',
+      'around goes with first and filter, not with a cursor, last or offset.',
+    );
+  }
+  const beside = checkSize('first', first ?? DEFAULT_FIRST) - 1;
+  const newer = Math.floor(beside / 2);
+  const page = await messages.around(viewer, {
+    id,
+    newer,
+    older: beside - newer,
+    ...checkFilter(filter),
+  });
+  if (!page) throw notFound();
+  return { seq: page.seq, rows: page.rows, hasNext: page.hasOlder, hasPrevious: page.hasNewer };
 }
 
 /** One exchange, or undefined if there is none, or it is another user's. */

@@ -311,6 +311,7 @@ function callsOf(on: Database) {
       await messages.page(me, page),
       await messages.page(me, { ...page, towards: 'newer' }),
     ],
+    around: (me) => messages.around(me, { id: FAILED, newer: 25, older: 25 }),
     search: (me) =>
       messages.search(me, {
         size: 50,
@@ -501,6 +502,7 @@ describe('statements as another user', () => {
       const found = (await tryAll(bent)).filter(({ traces }) => traces.length > 0);
       const reads = [
         'page',
+        'around',
         'search',
         'seq',
         'claimed',

@@ -74,8 +74,8 @@ export const SEND = `mutation Send($input: SendMessageInput!) {
     personalityContext hasPersonalityContext createdAt updatedAt } }
 }`;
 
-export const HISTORY = `query History($first: Int, $after: String, $offset: Int, $last: Int, $before: String, $filter: ChatFilter) {
-  chatHistory(first: $first, after: $after, offset: $offset, last: $last, before: $before, filter: $filter) {
+export const HISTORY = `query History($first: Int, $after: String, $offset: Int, $last: Int, $before: String, $around: ID, $filter: ChatFilter) {
+  chatHistory(first: $first, after: $after, offset: $offset, last: $last, before: $before, around: $around, filter: $filter) {
     nodes { id message response status }
     edges { cursor node { id } }
     pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
