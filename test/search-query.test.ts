@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { without } from '../web/src/search/without.ts';
 import { narrowedBy, parseQuery, type SearchTerm } from '../src/services/search-query.ts';
 
 /** A term in one of the ways in which it can be written. */
@@ -51,6 +52,19 @@ describe('a query', () => {
         for (const { start, end, kind, value, excluded } of parseQuery(query)) {
           expect(understood(query.slice(start, end))).toEqual([{ kind, value, excluded }]);
         }
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it('is the same without a term but for that one', () => {
+    fc.assert(
+      fc.property(anything, fc.nat(), (query, which) => {
+        const terms = parseQuery(query);
+        fc.pre(terms.length > 0);
+        const term = terms[which % terms.length] as SearchTerm;
+        const others = understood(query).filter((_, i) => i !== which % terms.length);
+        expect(understood(without(query, term))).toEqual(others);
       }),
       { numRuns: 2_000 },
     );

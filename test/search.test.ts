@@ -179,6 +179,26 @@ describe('searchChats', () => {
     ]);
   });
 
+  it('gives a passage of each hit, with marks of its own', async () => {
+    const filler = 'lorem ipsum dolor sit amet '.repeat(40);
+    await seed(`${filler}the wide Sea`, `${filler}a sea, and the deep blue sea ${filler}`);
+    const { searchChats } = await me.data<Any>(
+      `{ searchChats(query: "sea deep") { edges {
+        snippet { field text hasBefore hasAfter highlights { field start end } }
+      } } }`,
+    );
+    const { snippet } = searchChats.edges[0];
+    const { text, highlights, ...rest } = snippet;
+    expect(rest).toEqual({ field: 'RESPONSE', hasBefore: true, hasAfter: true });
+    expect(text).toContain('a sea, and the deep blue sea');
+    expect(text.length).toBeLessThan(210);
+    expect(highlights.map(({ start, end }: Any) => text.slice(start, end))).toEqual([
+      'sea',
+      'deep',
+      'sea',
+    ]);
+  });
+
   it('pages by cursor, newest first, with the filters of the history', async () => {
     for (let i = 0; i < 5; i += 1) await seed(`note ${i}`);
     const { searchChats: first } = await me.data<Any>(SEARCH, { query: 'note', first: 3 });

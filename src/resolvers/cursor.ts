@@ -6,6 +6,7 @@ const MAX_LENGTH = 200;
 const SUM_BYTES = 8;
 const POSITION =
   /^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)((?:\.\d{1,6})?\+00) ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
+const RANKED = /^(rank|near) (\d) (.*)$/;
 /** Up to bigint's largest. */
 const CHANGE = /^change (0|[1-9]\d{0,18})$/;
 const LARGEST = 2n ** 63n - 1n;
@@ -21,6 +22,18 @@ const LARGEST = 2n ** 63n - 1n;
 export const encodeCursor = (userId: string, { createdAt, id }: Position): string =>
   seal(userId, `${createdAt} ${id}`);
 
+interface Hit extends Position {
+  readonly rank: number;
+  readonly approximate: boolean;
+}
+
+/**
+ * The cursor of a place among hits by relevance, or among near spellings in either order: another one than
+ * that in the history.
+ */
+export const encodeRankedCursor = (userId: string, hit: Hit): string =>
+  seal(userId, `${hit.approximate ? 'near' : 'rank'} ${hit.rank} ${hit.createdAt} ${hit.id}`);
+
 /** The cursor of a change. */
 export const encodeChangeCursor = (userId: string, seq: bigint): string =>
   seal(userId, `change ${seq}`);
@@ -34,7 +47,31 @@ export function decodeCursor(
   cursor: Given,
 ): Position | undefined {
   if (cursor === null || cursor === undefined) return undefined;
-  const [, seconds, rest, id] = POSITION.exec(unseal(userId, cursor)) ?? [];
+  return readPosition(unseal(userId, cursor), argument);
+}
+
+/**
+ * A place among hits: by time that of a cursor of the history, by relevance one with a rank.
+ *
+ * @throws BAD_USER_INPUT for anything else, cursors of the other order included
+ */
+export function decodeHitCursor(
+  userId: string,
+  argument: string,
+  cursor: Given,
+  byRelevance: boolean,
+): (Position & { readonly rank?: number }) | undefined {
+  if (cursor === null || cursor === undefined) return undefined;
+  const text = unseal(userId, cursor);
+  const [, kind, rank, position = ''] = RANKED.exec(text) ?? [];
+  if (kind === 'near' || byRelevance) {
+    return { rank: Number(rank), ...readPosition(position, argument) };
+  }
+  return readPosition(text, argument);
+}
+
+function readPosition(text: string, argument: string): Position {
+  const [, seconds, rest, id] = POSITION.exec(text) ?? [];
   if (seconds === undefined || id === undefined || !isDate(seconds)) throw notOurs(argument);
   return { createdAt: `${seconds}${rest}`, id };
 }

@@ -11,7 +11,7 @@ import {
   searchPage,
 } from '../services/search.ts';
 import { type Context, signedIn } from './context.ts';
-import { decodeCursor } from './cursor.ts';
+import { decodeCursor, decodeHitCursor, encodeRankedCursor } from './cursor.ts';
 import { placeOf } from './messages.ts';
 
 export interface Edge {
@@ -59,14 +59,29 @@ export async function searchChats(
   context: Context,
 ): Promise<SearchConnection> {
   const viewer = signedIn(context);
-  const after = decodeCursor(viewer.sub, 'after', args.after);
+  const byRelevance = args.orderBy === 'RELEVANCE';
+  const after = decodeHitCursor(viewer.sub, 'after', args.after, byRelevance);
   const page = await searchPage(context.services.messages, viewer, { ...args, after });
-  const { hits, understood } = page;
-  const edges = hits.map(({ row, ...hit }) => ({ ...edgeOf(row), ...hit }));
-  return { ...connection(page, () => edges, context), understood };
+  const edges = () =>
+    page.hits.map((hit) => ({
+      ...hit,
+      node: hit.row,
+      get cursor() {
+        return byRelevance || hit.approximate
+          ? encodeRankedCursor(viewer.sub, { ...hit.row, ...hit })
+          : placeOf(hit.row);
+      },
+    }));
+  return { ...connection(page, edges, context), understood: page.understood };
 }
 
-const edgeOf = (row: MessageRow): Edge => ({ cursor: placeOf(row), node: row });
+// A cursor has a checksum: made for who asks for it.
+const edgeOf = (row: MessageRow): Edge => ({
+  node: row,
+  get cursor() {
+    return placeOf(row);
+  },
+});
 
 function connection<E extends Edge>(
   { rows, seq, hasNext, hasPrevious }: Page,
@@ -75,8 +90,6 @@ function connection<E extends Edge>(
 ): Connection<E> {
   const settled = rows.every(({ status }) => status !== 'PENDING' && status !== 'STREAMING');
   context.page = { seq, settled };
-  const cursorOf = (row: MessageRow | undefined) => (row ? placeOf(row) : null);
-  // A cursor has a checksum: made for who asks for it.
   return {
     get edges() {
       return edgesOf();
@@ -87,10 +100,10 @@ function connection<E extends Edge>(
       hasNextPage: hasNext,
       hasPreviousPage: hasPrevious,
       get startCursor() {
-        return cursorOf(rows[0]);
+        return edgesOf()[0]?.cursor ?? null;
       },
       get endCursor() {
-        return cursorOf(rows.at(-1));
+        return edgesOf().at(-1)?.cursor ?? null;
       },
     },
   };

@@ -4,7 +4,11 @@ import {
   type SearchEdge as Edge,
   searchChats,
 } from '../resolvers/pages.ts';
-import type { Highlight as HighlightValue, SearchTerm as TermValue } from '../services/search.ts';
+import type {
+  Highlight as HighlightValue,
+  SearchTerm as TermValue,
+  Snippet as SnippetValue,
+} from '../services/search.ts';
 import { builder } from './builder.ts';
 import { ChatFilter, EVENTS_CURSOR, PageInfo } from './history.ts';
 import { ChatMessage } from './message.ts';
@@ -19,11 +23,29 @@ const ChatField = builder.enumType('ChatField', {
 
 const Highlight = builder.objectRef<HighlightValue>('Highlight').implement({
   description:
-    "Where the query stands in a text: UTF-16 code units, as JavaScript's slice(start, end) counts.",
+    "Where the query stands in a text: UTF-16 code units, as JavaScript's slice(start, end) counts, from one grapheme to another.",
   fields: (t) => ({
     field: t.expose('field', { type: ChatField, description: 'In which of the two texts.' }),
     start: t.exposeInt('start', { description: 'Its first code unit.' }),
     end: t.exposeInt('end', { description: 'The code unit behind its last.' }),
+  }),
+});
+
+const Snippet = builder.objectRef<SnippetValue>('Snippet').implement({
+  description:
+    'About 160 characters of a text around the place where most of the query stands, from word to word; its beginning if nothing does.',
+  fields: (t) => ({
+    field: t.expose('field', { type: ChatField, description: 'Of which of the two texts.' }),
+    text: t.exposeString('text', {
+      description: 'As it stands in the text: of a reply, Markdown with its line breaks.',
+    }),
+    hasBefore: t.exposeBoolean('hasBefore', { description: 'Whether the text begins before it.' }),
+    hasAfter: t.exposeBoolean('hasAfter', { description: 'Whether the text goes on behind it.' }),
+    highlights: t.expose('highlights', {
+      type: [Highlight],
+      description:
+        "Where the words of the query stand in it, counted from the snippet's beginning.",
+    }),
   }),
 });
 
@@ -65,7 +87,7 @@ const SearchTerm = builder.objectRef<TermValue>('SearchTerm').implement({
 const SearchEdge = builder.objectRef<Edge>('SearchEdge').implement({
   description: 'A hit in its place.',
   fields: (t) => ({
-    cursor: t.exposeString('cursor', { description: 'Its place in the history; opaque.' }),
+    cursor: t.exposeString('cursor', { description: 'Its place among the hits; opaque.' }),
     node: t.expose('node', { type: ChatMessage, description: 'The exchange.' }),
     approximate: t.exposeBoolean('approximate', {
       description:
@@ -76,11 +98,16 @@ const SearchEdge = builder.objectRef<Edge>('SearchEdge').implement({
       description: 'Where the words of the query stand, in order; at most 200 a text.',
       resolve: (edge) => edge.highlights(),
     }),
+    snippet: t.field({
+      type: Snippet,
+      description: 'The passage of the hit that is worth showing.',
+      resolve: (edge) => edge.snippet(),
+    }),
   }),
 });
 
 const SearchConnection = builder.objectRef<Connection>('SearchConnection').implement({
-  description: 'A page of hits, newest first.',
+  description: 'A page of hits.',
   fields: (t) => ({
     edges: t.expose('edges', { type: [SearchEdge], description: 'The hits with cursors.' }),
     nodes: t.expose('nodes', { type: [ChatMessage], description: 'The exchanges alone.' }),
@@ -123,7 +150,9 @@ builder.queryField('searchChats', (t) =>
         description: 'Which exchanges; all if not given. The query narrows it further.',
       }),
       first: t.arg.int({ defaultValue: 20, description: 'How many, 1 to 100.' }),
-      after: t.arg.string({ description: 'The cursor that the page starts after.' }),
+      after: t.arg.string({
+        description: 'The cursor that the page starts after.',
+      }),
     },
     resolve: (_, args, context) => searchChats(args, context),
   }),

@@ -1,5 +1,6 @@
 import type { Claims } from '../db/database.ts';
-import type { MessageRow, MessageStore, Position } from '../db/messages.ts';
+import type { MessageRow, MessageStore } from '../db/messages.ts';
+import type { SearchPlace, SearchQuery } from '../db/search.ts';
 import { badInput } from '../errors.ts';
 import { type ChatFilter, checkFilter, checkSize, type Page } from './history.ts';
 import { checkText } from './input.ts';
@@ -11,27 +12,25 @@ import {
   parseQuery,
   type SearchTerm,
 } from './search-query.ts';
+import { type Highlight, highlightsIn, type Snippet, snippetOf, type Text } from './snippet.ts';
 
-export type { SearchTerm };
+export type { Highlight, SearchTerm, Snippet };
 
 export interface SearchRequest {
   readonly query: string;
   readonly filter?: ChatFilter | null | undefined;
   readonly first?: number | null | undefined;
-  readonly after?: Position | undefined;
-}
-
-export interface Highlight {
-  readonly field: 'MESSAGE' | 'RESPONSE';
-  /** UTF-16 code units, as `slice(start, end)` counts. */
-  readonly start: number;
-  readonly end: number;
+  readonly after?: SearchPlace | undefined;
+  readonly orderBy?: SearchQuery['order'] | null | undefined;
 }
 
 export interface SearchHit {
   readonly row: MessageRow;
+  /** Where it stands among the hits by relevance. */
+  readonly rank: number;
   readonly approximate: boolean;
   readonly highlights: () => Highlight[];
+  readonly snippet: () => Snippet;
 }
 
 export interface SearchPage extends Page {
@@ -42,14 +41,11 @@ export interface SearchPage extends Page {
 
 const MAX_QUERY = 200;
 
-/** At most so many a field: one letter can stand ten thousand times in a text. */
-const MAX_HIGHLIGHTS = 200;
-
-/** The exchanges that fit all of the query, in the language of search-query.ts, newest first. */
+/** The exchanges that fit all of the query, in the language of search-query.ts. */
 export async function searchPage(
   messages: MessageStore,
   viewer: Claims,
-  { query, filter, first, after }: SearchRequest,
+  { query, filter, first, after, orderBy }: SearchRequest,
 ): Promise<SearchPage> {
   const understood = parseQuery(checkText('query', query, MAX_QUERY));
   if (understood.length === 0) throw badInput('query', 'There is no word to search for.');
@@ -57,29 +53,35 @@ export async function searchPage(
   const needles = needlesOf(understood, false);
   const { seq, hits, hasMore } = await messages.search(viewer, {
     size: checkSize('first', first ?? 20),
-    order: 'NEWEST',
+    order: orderBy ?? 'NEWEST',
     place: after,
     needles,
     excluded: needlesOf(understood, true),
     within: narrowed.within,
     ...both(checkFilter(filter), narrowed),
   });
-  const highlightsOf = ({ message, response }: MessageRow) => [
-    ...(narrowed.within === 'RESPONSE' ? [] : highlight('MESSAGE', message, needles)),
-    ...(narrowed.within === 'MESSAGE' ? [] : highlight('RESPONSE', response, needles)),
-  ];
   return {
     seq,
     rows: hits.map(({ row }) => row),
-    hits: hits.map(({ row, approximate }) => ({
-      row,
-      approximate,
-      highlights: () => highlightsOf(row),
+    hits: hits.map((hit) => ({
+      ...hit,
+      highlights: () => highlightsIn(textsOf(hit.row, narrowed), needles),
+      snippet: () => snippetOf(textsOf(hit.row, narrowed), needles),
     })),
     understood,
     hasNext: hasMore,
     hasPrevious: after !== undefined,
   };
+}
+
+/** What words and phrases are looked for in. */
+function textsOf({ message, response }: MessageRow, { within }: Narrowed): [Text, ...Text[]] {
+  const [ofMessage, ofResponse]: [Text, Text] = [
+    { field: 'MESSAGE', text: message },
+    { field: 'RESPONSE', text: response },
+  ];
+  if (within === 'BOTH') return [ofMessage, ofResponse];
+  return within === 'MESSAGE' ? [ofMessage] : [ofResponse];
 }
 
 /** The words and phrases, each once. */
@@ -104,51 +106,4 @@ function both(filter: Bounds, query: Narrowed): Bounds {
     moods: areOpposites ? [] : moods?.filter((mood) => query.moods?.includes(mood) ?? true),
     hasPersonalityContext,
   };
-}
-
-function highlight(field: Highlight['field'], text: string, terms: readonly string[]): Highlight[] {
-  const { folded, origin } = fold(text);
-  const found: { start: number; end: number }[] = [];
-  for (const term of terms) {
-    const needle = fold(term).folded;
-    let at = folded.indexOf(needle);
-    for (let n = 0; at !== -1 && n < MAX_HIGHLIGHTS; n += 1) {
-      found.push({ start: at, end: at + needle.length });
-      at = folded.indexOf(needle, at + needle.length);
-    }
-  }
-  found.sort((a, b) => a.start - b.start || b.end - a.end);
-  const merged: { start: number; end: number }[] = [];
-  for (const range of found) {
-    const last = merged.at(-1);
-    if (last && range.start < last.end) last.end = Math.max(last.end, range.end);
-    else merged.push({ ...range });
-  }
-  return merged
-    .slice(0, MAX_HIGHLIGHTS)
-    .map(({ start, end }) => ({ field, start: origin(start), end: origin(end) }));
-}
-
-/**
- * The text as chatkeep.fold() in drizzle/ compares it, and where a place in it stands in the original.
- * Only İ becomes longer when it is lowered (Unicode's SpecialCasing.txt), so the same length means
- * the same places.
- */
-function fold(text: string): { folded: string; origin: (index: number) => number } {
-  const folded = text.toLowerCase().replaceAll('ς', 'σ');
-  if (folded.length === text.length) return { folded, origin: (index) => index };
-  const origins: number[] = [];
-  let at = 0;
-  for (const character of text) {
-    for (let i = 0; i < character.toLowerCase().length; i += 1) {
-      origins.push(at + Math.min(i, character.length - 1));
-    }
-    at += character.length;
-  }
-  // The end of a range that stops inside of an İ is the end of that İ.
-  const origin = (index: number) => {
-    const here = origins[index] ?? text.length;
-    return index > 0 && origins[index - 1] === here ? here + 1 : here;
-  };
-  return { folded, origin };
 }
