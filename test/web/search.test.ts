@@ -271,12 +271,69 @@ describe.runIf(browserAvailable)('Searching', () => {
     expect(searchChats.edges).toHaveLength(1);
     const page = await open('/?q=ferry+left');
     await status(page, '1 passage');
-    expect(await hits(page).locator('mark').allInnerTexts()).toEqual(['ferry', 'ferry', 'left']);
+    expect(await hits(page).locator('mark').allInnerTexts()).toEqual(['ferry', 'left']);
     const text = await hits(page).innerText();
-    expect(text).toMatch(/… .*İstanbul ferry/);
-    expect(text).toMatch(/the ferry left 🎈 early/);
+    expect(text).toMatch(/You:\s+🎈 lorem ipsum/);
+    expect(text).toMatch(/Reply:\s+… .*the ferry left 🎈 early$/);
     expect(text).not.toMatch(/\*|\ufffd/);
-    expect(text.length).toBeLessThan(700);
+    expect(text.length).toBeLessThan(500);
+    await field(page).fill('ferry from:me');
+    await marked(page, 'ferry');
+    expect(await hits(page).innerText()).not.toContain('Reply');
+  });
+
+  it('shows what it has understood, and takes a part of it out by key or by mouse', async () => {
+    await seedAs(admin, me, [
+      { message: 'Picnic in the rain', created_at: '2025-06-30T12:00:00Z', mood: 'POSITIVE' },
+      { message: 'Picnic in the sun', created_at: '2025-06-01T12:00:00Z', mood: 'POSITIVE' },
+      { message: 'Picnic on the ice', created_at: '2025-12-01T12:00:00Z', mood: 'POSITIVE' },
+      { message: 'A talk', response: 'of a picnic', created_at: '2025-06-02T12:00:00Z' },
+    ]);
+    const page = await open();
+    const chips = page.getByRole('list', { name: 'Understood as' });
+    const texts = () => chips.getByRole('listitem').locator('span').allInnerTexts();
+    await page.keyboard.press('Control+k');
+    await field(page).waitFor();
+    await page.keyboard.type('picnic');
+    await status(page, '4 passages');
+    expect(await chips.count()).toBe(0);
+    await page.keyboard.type(' -rain from:me mood:positive on:2025-6');
+    await status(page, '1 passage');
+    expect(await texts()).toEqual([
+      'picnic',
+      'without rain',
+      'in your words',
+      'positive',
+      'in June 2025',
+    ]);
+
+    await page.getByRole('button', { name: 'Take out: without rain' }).press('Enter');
+    await status(page, '2 passages');
+    expect(await field(page).inputValue()).toBe('picnic from:me mood:positive on:2025-6');
+    expect(await field(page).evaluate((input) => input === document.activeElement)).toBe(true);
+    await page.getByRole('button', { name: 'Take out: in June 2025' }).click();
+    await status(page, '3 passages');
+    expect(query(page).get('q')).toBe('picnic from:me mood:positive');
+    await page.getByRole('button', { name: 'Neutral' }).click();
+    await status(page, 'Nothing was found');
+
+    await field(page).fill('before:soon');
+    await expect.poll(texts, SOON).toEqual(['before:soon']);
+  });
+
+  it('says what can be written, and writes it', async () => {
+    await send(me, 'A quiet evening');
+    const page = await open('/?q=');
+    await page.getByRole('button', { name: 'from:me in what you wrote' }).press('Enter');
+    expect(await field(page).inputValue()).toBe('from:me');
+    await status(page, '1 passage');
+    await page.keyboard.type(' evening');
+    await marked(page, 'evening');
+    expect(await page.getByRole('button', { name: /^-word/ }).isVisible()).toBe(false);
+    await page.getByText('What can be written here').click();
+    await page.getByRole('button', { name: /^-word/ }).click();
+    await status(page, '1 passage');
+    expect(await field(page).inputValue()).toBe('from:me evening -word');
   });
 
   it('says in words that there was no answer, and tries again', async () => {
@@ -300,8 +357,9 @@ describe.runIf(browserAvailable)('Searching', () => {
       await field(page).waitFor();
       expect(await axeFindings(page)).toEqual([]);
       await page.getByRole('button', { name: 'Days: Any time' }).click();
-      await field(page).fill('cello');
+      await field(page).fill('cello -rain before:2100');
       await status(page, '1 passage');
+      await page.getByRole('button', { name: /^Take out: before/ }).waitFor();
       await page.getByRole('button', { name: 'Neutral' }).hover();
       expect(await axeFindings(page)).toEqual([]);
       await field(page).fill('cellos');
@@ -312,8 +370,10 @@ describe.runIf(browserAvailable)('Searching', () => {
 
   it('fits a phone', async () => {
     await send(me, `${'long'.repeat(40)} cello`);
-    const page = await open('/?q=cello', { viewport: { width: 320, height: 640 } });
+    const path = `/?q=cello+-${'long'.repeat(20)}x+before:2100`;
+    const page = await open(path, { viewport: { width: 320, height: 640 } });
     await status(page, '1 passage');
+    await page.getByText('What can be written here').click();
     await page.getByRole('button', { name: 'Days: Any time' }).click();
     const widths = await page.evaluate(() =>
       [...document.querySelectorAll('[role=dialog], [role=dialog] *:not(.only-read-aloud)')].map(

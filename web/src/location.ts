@@ -35,7 +35,7 @@ const current = () => window.location.pathname + window.location.search;
 function placeOf(url: string): Place {
   const { pathname, searchParams } = new URL(url, window.location.origin);
   return {
-    messageId: /^\/m\/([0-9a-f-]{36})$/i.exec(pathname)?.[1],
+    messageId: /^\/m\/([0-9a-f-]{36})$/i.exec(pathname)?.[1]?.toLowerCase(),
     query: searchParams.get('q') ?? undefined,
     narrowing: {
       from: searchParams.get('from') ?? undefined,

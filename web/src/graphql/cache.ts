@@ -34,6 +34,8 @@ export function createCache() {
       SearchConnection: embedded,
       SearchEdge: embedded,
       Highlight: embedded,
+      Snippet: embedded,
+      SearchTerm: embedded,
       PageInfo: embedded,
       MoodPoint: embedded,
       MessageChanged: embedded,

@@ -2,8 +2,9 @@ import { useEffect, useState } from 'react';
 import { useChat } from '../chat.tsx';
 import { graphql } from '../graphql/generated/index.ts';
 
-const MessagePlace = graphql(/* GraphQL */ `
-  query MessagePlace($id: ID!) {
+/** More than the id, which the cache has of every message that is asked for. */
+const MessageThere = graphql(/* GraphQL */ `
+  query MessageThere($id: ID!) {
     message(id: $id) {
       id
       createdAt
@@ -37,14 +38,17 @@ export function useJump(messageId: string | undefined): Jump {
       if (entry) {
         entry.scrollIntoView({ block: 'center' });
       } else {
-        const { data } = await client.query(MessagePlace, { id }).toPromise();
+        // Of a hit of the search it is known; an old link may lead to nothing, which is no error.
+        const { data, error } = await client.query(MessageThere, { id }).toPromise();
         if (left) return;
-        if (!data?.message) {
+        const isGone = error ? error.graphQLErrors.length > 0 : !data?.message;
+        const isFound = !isGone && (await history.toMessage(id));
+        if (left) return;
+        if (!isFound) {
           setMissing(true);
           if (history.view.nodes.length === 0) await history.toNewest();
           return;
         }
-        await history.toInstant(data.message.createdAt);
       }
       if (!left) setLitId(id);
     }

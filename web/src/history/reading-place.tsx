@@ -1,4 +1,5 @@
 import { Component, type ReactNode, type RefObject } from 'react';
+import type { HistoryView } from './window.ts';
 
 interface Props {
   /** Inside the children: the ref of a parent would not be there yet when this is mounted. */
@@ -7,7 +8,7 @@ interface Props {
   readonly followsEnd: boolean;
   /** Changes when what is on show has nothing to do any more with what was. */
   readonly epoch: number;
-  readonly opensAt: 'start' | 'end';
+  readonly opensAt: HistoryView['opensAt'];
   readonly children: ReactNode;
 }
 
@@ -67,9 +68,15 @@ export class ReadingPlace extends Component<Props> {
   #open(): void {
     const scroller = this.props.scroller.current;
     if (!scroller) return;
-    const [first] = entriesOf(scroller);
-    if (this.props.opensAt === 'end') scrollToEnd(scroller);
-    else if (first) scroller.scrollTop += topWithin(scroller, first) - BELOW_THE_DAY;
+    const { opensAt } = this.props;
+    if (opensAt === 'end') {
+      scrollToEnd(scroller);
+      return;
+    }
+    const entry = [...entriesOf(scroller)].find(
+      ({ dataset }) => opensAt === 'start' || dataset['id'] === opensAt.id,
+    );
+    if (entry) scroller.scrollTop += topWithin(scroller, entry) - BELOW_THE_DAY;
   }
 
   override render(): ReactNode {

@@ -4,8 +4,22 @@ import type { HistoryPageQuery, HistoryPageQueryVariables } from '../graphql/gen
 
 /** One page of the history, in either direction. */
 export const HistoryPage = graphql(/* GraphQL */ `
-  query HistoryPage($first: Int, $after: String, $last: Int, $before: String, $filter: ChatFilter) {
-    chatHistory(first: $first, after: $after, last: $last, before: $before, filter: $filter) {
+  query HistoryPage(
+    $first: Int
+    $after: String
+    $last: Int
+    $before: String
+    $around: ID
+    $filter: ChatFilter
+  ) {
+    chatHistory(
+      first: $first
+      after: $after
+      last: $last
+      before: $before
+      around: $around
+      filter: $filter
+    ) {
       eventsCursor
       nodes {
         id
@@ -39,8 +53,8 @@ export interface HistoryView {
   readonly failure: string | undefined;
   /** The moment at which the first page was read, for chatEvents(after). */
   readonly eventsCursor: string | undefined;
-  /** Which end of what was read first is to be seen first. */
-  readonly opensAt: 'start' | 'end';
+  /** Which end of what was read first is to be seen first, or which exchange. */
+  readonly opensAt: 'start' | 'end' | { readonly id: string };
   /** Changes with each jump: what is on show then has nothing to do with what was. */
   readonly epoch: number;
 }
@@ -71,7 +85,9 @@ export function createHistoryWindow(client: Client, changesSeen: () => number) {
   let isCut = false;
   let opensAt: HistoryView['opensAt'] = 'end';
   let growing = false;
-  let again = () => toNewest();
+  let again: () => Promise<unknown> = () => toNewest();
+  /** Counts where one went: what comes for an earlier one comes too late. */
+  let journeys = 0;
   let eventsCursor: string | undefined;
   let view: HistoryView = toView();
 
@@ -177,12 +193,14 @@ export function createHistoryWindow(client: Client, changesSeen: () => number) {
 
   async function toNewest(): Promise<void> {
     again = toNewest;
+    journeys += 1;
     clear();
     await follow({ first: PAGE }, 'newer');
   }
 
   async function toInstant(from: string): Promise<void> {
     again = () => toInstant(from);
+    journeys += 1;
     clear('start');
     const mine = epoch;
     const page = await follow({ last: PAGE, filter: { from } }, 'newer');
@@ -190,6 +208,21 @@ export function createHistoryWindow(client: Client, changesSeen: () => number) {
     const after = page.connection?.nodes.at(-1)?.cursor;
     if (after) await follow({ first: PAGE, after }, 'older');
     else await toNewest();
+  }
+
+  async function toMessage(id: string): Promise<boolean> {
+    again = () => toMessage(id);
+    journeys += 1;
+    const mine = journeys;
+    const variables = { first: PAGE, around: id };
+    // What is on show stays until there is something else.
+    const { error } = await client.query(HistoryPage, variables).toPromise();
+    if (mine !== journeys) return true;
+    if (error?.graphQLErrors[0]?.extensions['code'] === 'NOT_FOUND') return false;
+    clear({ id });
+    const page = await follow(variables, 'newer');
+    // A page that was read before may have lost it.
+    return !page || view.nodes.some((node) => node.id === id);
   }
 
   return {
@@ -204,6 +237,8 @@ export function createHistoryWindow(client: Client, changesSeen: () => number) {
     toNewest,
     /** From the first exchange at that instant (ISO 8601) or later on, with those around it. */
     toInstant,
+    /** To an exchange among those around it; false if there is no such one. */
+    toMessage,
     older: () =>
       grow(async () => {
         const after = view.hasOlder && view.nodes[0]?.cursor;

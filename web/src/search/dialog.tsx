@@ -12,13 +12,16 @@ import {
 import { flushSync } from 'react-dom';
 import { useClient } from 'urql';
 import { go, type Narrowing, usePlace, withQuery } from '../location.ts';
+import { Chips } from './chips.tsx';
 import { filterOf, hasWords, understand } from './filter.ts';
 import { Filters } from './filters.tsx';
+import { Grammar } from './grammar.tsx';
 import { markHits } from './hits.ts';
 import { Message } from './message.tsx';
 import { optionId, Results } from './results.tsx';
 import { createSearch } from './search.ts';
 import { isShortcut } from './shortcut.tsx';
+import { without } from './without.ts';
 
 /** So long a writer has to pause. */
 const PAUSE = 150;
@@ -130,6 +133,14 @@ export function SearchDialog({ onClose }: { onClose(): void }) {
             onToggleDays={() => setDaysOpen(!areDaysOpen)}
             onChange={(next) => commit(text, next)}
           />
+          <Chips
+            terms={view.understood}
+            isCurrent={isSettled}
+            onRemove={(term) => {
+              commit(without(text, term));
+              field.current?.focus();
+            }}
+          />
           <Message
             query={query}
             view={view}
@@ -138,6 +149,13 @@ export function SearchDialog({ onClose }: { onClose(): void }) {
                 ? () => commit(text, { moods: [] })
                 : undefined
             }
+          />
+          <Grammar
+            isOpen={!hasWords(text)}
+            onUse={(part) => {
+              setText(`${text.trimEnd()} ${part}`.trimStart());
+              field.current?.focus();
+            }}
           />
           <Results
             view={view}

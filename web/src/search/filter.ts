@@ -61,4 +61,4 @@ export function describeDays({ from, to }: Understood): string {
 }
 
 /** Whether there is something to search for in it, as the server reads a query. */
-export const hasWords = (query: string): boolean => /[^\s\p{Cf}"]/u.test(query);
+export const hasWords = (query: string): boolean => /[^\s\p{Cf}"“”„]/u.test(query);

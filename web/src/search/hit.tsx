@@ -1,18 +1,22 @@
 import { type FragmentType, graphql, readFragment } from '../graphql/generated/index.ts';
-import { type Part, passageOf } from './passage.ts';
+import type { Hit_SearchEdgeFragment } from '../graphql/generated/graphql.ts';
 
 const HitSearchEdge = graphql(/* GraphQL */ `
   fragment Hit_SearchEdge on SearchEdge {
-    highlights {
+    snippet {
       field
-      start
-      end
+      text
+      hasBefore
+      hasAfter
+      highlights {
+        start
+        end
+      }
     }
     node {
       id
       createdAt
       message
-      response
     }
   }
 `);
@@ -21,43 +25,52 @@ interface Props {
   readonly edge: FragmentType<typeof HitSearchEdge>;
 }
 
+type Snippet = Hit_SearchEdgeFragment['snippet'];
+
 const moments = new Intl.DateTimeFormat(undefined, { dateStyle: 'long', timeStyle: 'short' });
 
-/** The passage that was found: when, what was written, and the reply if it is what was found. */
+/** More than fits into the one line that is shown of it. */
+const LINE = 200;
+
+/** The passage that was found, and when; of a reply also what it replied to. */
 export function Hit({ edge }: Props) {
-  const { highlights, node } = readFragment(HitSearchEdge, edge);
-  const said = highlights.filter(({ field }) => field === 'MESSAGE');
-  const replied = highlights.filter(({ field }) => field === 'RESPONSE');
+  const { snippet, node } = readFragment(HitSearchEdge, edge);
   return (
     <>
       <time dateTime={node.createdAt}>{moments.format(new Date(node.createdAt))}</time>
-      <p>
-        <span className="only-read-aloud">You: </span>
-        <Passage parts={passageOf(node.message, said)} />
-      </p>
-      {replied.length > 0 && (
-        <p className="hit-replied">
-          <span className="only-read-aloud">Reply: </span>
-          <Passage parts={passageOf(node.response, replied).map(unformatted)} />
+      {snippet.field === 'RESPONSE' && (
+        <p className="hit-asked">
+          <span className="only-read-aloud">You: </span>
+          <span dir="auto">{node.message.slice(0, LINE).replace(/[\ud800-\udbff]$/, '')}</span>
         </p>
       )}
+      <p className={snippet.field === 'RESPONSE' ? 'hit-replied' : undefined}>
+        <span className="only-read-aloud">
+          {snippet.field === 'RESPONSE' ? 'Reply: ' : 'You: '}
+        </span>
+        <Passage {...snippet} />
+      </p>
     </>
   );
 }
 
-function Passage({ parts }: { parts: readonly Part[] }) {
+function Passage({ field, text, hasBefore, hasAfter, highlights }: Snippet) {
+  const plain = (part: string) => (field === 'RESPONSE' ? unformatted(part) : part);
   return (
     <span dir="auto">
-      {parts.map(({ text, isMarked }, index) =>
-        // biome-ignore lint/suspicious/noArrayIndexKey: parts have no identity but their place
-        isMarked ? <mark key={index}>{text}</mark> : <span key={index}>{text}</span>,
-      )}
+      {hasBefore && '… '}
+      {highlights.map(({ start, end }, index) => (
+        <span key={start}>
+          {plain(text.slice(highlights[index - 1]?.end ?? 0, start))}
+          <mark>{text.slice(start, end)}</mark>
+        </span>
+      ))}
+      {plain(text.slice(highlights.at(-1)?.end ?? 0))}
+      {hasAfter && ' …'}
     </span>
   );
 }
 
 /** Replies are Markdown, whose commonest marks say nothing in a passage. */
-const unformatted = ({ text, isMarked }: Part): Part => ({
-  isMarked,
-  text: isMarked ? text : text.replace(/\*\*|`+|(?<=\n) *(?:#{1,6}|[-*>]) (?:\[[ x]\] )?/gi, ''),
-});
+const unformatted = (text: string): string =>
+  text.replace(/\*\*|`+|(?<=\n) *(?:#{1,6}|[-*>]) (?:\[[ x]\] )?/gi, '');

@@ -23,8 +23,7 @@ export function Message({ query, view, onWiden }: Props) {
       {!isAsked && (
         <p>
           Everything that you wrote here and every reply can be found, by any part of a word.
-          Several words have to occur together, in any order; “between quotes” they stand as
-          written.
+          Several words have to occur together, in any order.
         </p>
       )}
       {isEmpty && <p>Fewer words, or a part of one, find more.</p>}
@@ -37,9 +36,11 @@ export function Message({ query, view, onWiden }: Props) {
   );
 }
 
-function sentence(query: string, { failure, isCurrent, hits, hasMore }: SearchView): string {
+function sentence(query: string, view: SearchView): string {
+  const { failure, isCurrent, isApproximate, hits, hasMore } = view;
   if (!isCurrent || !hasWords(query) || (failure && hits.length === 0)) return '';
   if (hits.length === 0) return `Nothing was found for “${query.trim()}”.`;
+  if (isApproximate) return `Nothing with “${query.trim()}” exactly. Near spellings:`;
   if (hasMore) return `The newest ${hits.length} passages, more below`;
   return hits.length === 1 ? '1 passage' : `${hits.length} passages`;
 }

@@ -5,7 +5,13 @@ import type { ChatFilter, SearchPageQuery } from '../graphql/generated/graphql.t
 const SearchPage = graphql(/* GraphQL */ `
   query SearchPage($query: String!, $filter: ChatFilter, $first: Int, $after: String) {
     searchChats(query: $query, filter: $filter, first: $first, after: $after) {
+      understood {
+        start
+        end
+        ...Chips_SearchTerm
+      }
       edges {
+        approximate
         node {
           id
           createdAt
@@ -22,6 +28,7 @@ const SearchPage = graphql(/* GraphQL */ `
 
 type Connection = SearchPageQuery['searchChats'];
 export type SearchHit = Connection['edges'][number];
+export type UnderstoodTerm = Connection['understood'][number];
 
 export interface SearchRequest {
   readonly query: string;
@@ -34,6 +41,10 @@ export interface SearchView {
   readonly query: string | undefined;
   /** Newest first. While isCurrent is false they are the request's before. */
   readonly hits: readonly SearchHit[];
+  /** The parts of the same query. */
+  readonly understood: readonly UnderstoodTerm[];
+  /** Nothing holds the words; these come near. */
+  readonly isApproximate: boolean;
   /** Whether the request has been answered, by hits or by a failure. */
   readonly isCurrent: boolean;
   readonly isLoading: boolean;
@@ -47,6 +58,8 @@ const PAGE = 20;
 const NOTHING: SearchView = {
   query: undefined,
   hits: [],
+  understood: [],
+  isApproximate: false,
   isCurrent: false,
   isLoading: false,
   hasMore: false,
@@ -97,8 +110,11 @@ export function createSearch(client: Client) {
     // Those behind it were read from where it ended.
     const isSameEnd = before?.pageInfo.endCursor === page.pageInfo.endCursor;
     pages = [...pages.slice(0, place), page, ...(isSameEnd ? pages.slice(place + 1) : [])];
+    const hits = pages.flatMap(({ edges }) => edges);
     show({
-      hits: pages.flatMap(({ edges }) => edges),
+      hits,
+      understood: page.understood,
+      isApproximate: hits[0]?.approximate ?? false,
       isCurrent: true,
       hasMore: pages.at(-1)?.pageInfo.hasNextPage ?? false,
       ...(place === pages.length - 1 && { isLoading: false }),
@@ -108,7 +124,7 @@ export function createSearch(client: Client) {
   function fail({ graphQLErrors }: CombinedError): void {
     const refusal = graphQLErrors.find(({ extensions }) => extensions['code'] === 'BAD_USER_INPUT');
     show({
-      ...(pages.length === 0 && { hits: [], hasMore: false }),
+      ...(pages.length === 0 && { hits: [], understood: [], hasMore: false }),
       isCurrent: true,
       isLoading: false,
       failure: refusal?.message ?? 'The search got no answer.',
