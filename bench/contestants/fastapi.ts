@@ -38,6 +38,7 @@ serve<Pick<Contestant, 'start' | 'cpu' | 'memory'>>({
   cpu: () => processCpu(pid),
   async memory() {
     const pages = Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]);
-    return { resident: pages * 4_096, heap: Number.NaN };
+    const rss = pages * 4_096;
+    return { rss, resident: rss, heap: Number.NaN };
   },
 });

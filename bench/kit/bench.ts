@@ -6,6 +6,8 @@ export interface Bench {
   readonly sockets: number;
   /** Among how many is searched. */
   readonly messages: number;
+  /** How long the mixed load goes on. */
+  readonly minutes: number;
   /** Which contestants take part; all of them without. */
   readonly contestants: readonly string[] | undefined;
   /** Where CPU profiles go, if somebody wants them. */
@@ -25,11 +27,12 @@ export interface Figure {
   readonly target?: Target;
 }
 
-/** What is promised of chatkeep: at most so many times the floor, at most a value, or at least a ratio. */
+/** What is promised of chatkeep: at most so many times the floor, at most a value, or at least one of them. */
 export type Target =
   | { readonly ratio: number }
   | { readonly value: number }
-  | { readonly atLeast: number };
+  | { readonly atLeast: number }
+  | { readonly atLeastValue: number };
 
 export interface Report {
   readonly title: string;

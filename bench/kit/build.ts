@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { mkdir, rm, stat, symlink } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -41,3 +42,10 @@ export async function buildProduct(): Promise<void> {
 
 /** Where a file of the bench was compiled to, such as `load/events`. */
 export const builtFile = (name: string): string => `${built}/bench/${name}.js`;
+
+/** The Node to run a contestant with: PostGraphile needs 22 or newer. */
+export function nodeFor(contestant: string): string {
+  const isNew = Number(process.versions.node.split('.')[0]) >= 22;
+  if (contestant !== 'postgraphile' || isNew) return process.execPath;
+  return createRequire(`${root}bench/package.json`).resolve('node/bin/node');
+}

@@ -1,7 +1,12 @@
 import type { Report } from './bench.ts';
 import { linesOf, short } from './report.ts';
 
-const COLORS = ['#9aa0a6', '#2563eb', '#d97706', '#059669', '#7c3aed'];
+const COLORS = [
+  ...['#9aa0a6', '#2563eb', '#d97706', '#059669', '#7c3aed'],
+  ...['#dc2626', '#0891b2', '#65a30d', '#be185d', '#92400e'],
+];
+/** Of the names above, in a row. */
+const NAMES = 6;
 const LABELS = 330;
 const BARS = 420;
 const BAR = 13;
@@ -9,7 +14,7 @@ const BAR = 13;
 const escaped = (text: string) =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
-/** Bars by contestant for each figure, each figure on a scale of its own: shorter is better. */
+/** Bars by contestant for each figure, each figure on a scale of its own. */
 export function chartOf(report: Report): string {
   const names = Object.keys(report.contestants);
   const parts: string[] = [];
@@ -18,21 +23,25 @@ export function chartOf(report: Report): string {
     parts.push(`<text x="${x}" y="${at}"${more}>${escaped(words)}</text>`);
   text(10, 18, report.title, ' font-weight="bold"');
   names.forEach((name, i) => {
-    parts.push(`<rect x="${10 + i * 130}" y="${y}" width="10" height="10" fill="${COLORS[i]}"/>`);
-    text(25 + i * 130, y + 10, name);
+    const [x, at] = [10 + (i % NAMES) * 130, y + 15 * Math.floor(i / NAMES)];
+    parts.push(`<rect x="${x}" y="${at}" width="10" height="10" fill="${COLORS[i]}"/>`);
+    text(x + 15, at + 10, name);
   });
-  y += 26;
+  y += 11 + 15 * Math.ceil(names.length / NAMES);
   for (const { name, unit, cells } of linesOf(report)) {
-    const most = Math.max(...Object.values(cells).map((cell) => cell.median));
+    const most = Math.max(
+      ...Object.values(cells).map((cell) => cell.median || 0),
+      Number.MIN_VALUE,
+    );
     text(10, y + BAR, `${name}, ${unit}`);
     names.forEach((contestant, i) => {
       const cell = cells[contestant];
       if (!cell) return;
-      const width = Math.max(1, (cell.median / most) * BARS);
+      const width = Math.max(1, (cell.median / most) * BARS || 0);
       parts.push(
         `<rect x="${LABELS}" y="${y}" width="${width.toFixed(1)}" height="${BAR - 2}" fill="${COLORS[i]}"/>`,
       );
-      const ratio = i === 0 || cell.ratio > 100 ? '' : ` (${cell.ratio.toFixed(2)} x)`;
+      const ratio = i === 0 || !(cell.ratio <= 100) ? '' : ` (${cell.ratio.toFixed(2)} x)`;
       text(LABELS + width + 5, y + BAR - 3, `${short(cell.median)}${ratio}`);
       y += BAR;
     });

@@ -9,6 +9,14 @@ export const PAGE = `query Page($first: Int!, $offset: Int) {
   }
 }`;
 
+/** The page behind a cursor, as a client scrolls. */
+export const PAGE_AFTER = `query PageAfter($first: Int!, $after: String) {
+  chatHistory(first: $first, after: $after) {
+    nodes { id message response status createdAt }
+    pageInfo { hasNextPage endCursor }
+  }
+}`;
+
 /** The same of PostGraphile, which names things in its own way. */
 export const PAGE_OF_POSTGRAPHILE = `query Page($first: Int!, $offset: Int) {
   allChatHistories(first: $first, offset: $offset, orderBy: [CREATED_AT_DESC, ROW_ID_DESC]) {
@@ -18,3 +26,16 @@ export const PAGE_OF_POSTGRAPHILE = `query Page($first: Int!, $offset: Int) {
 }`;
 
 export const PAGE_SIZE = 50;
+
+/** Answers as soon as the message is stored. */
+export const SEND = `mutation Send($message: String!) {
+  sendMessage(input: { message: $message, awaitReply: false }) { message { id status } }
+}`;
+
+/** What the web client asks for of a hit. */
+export const SEARCH = `query Search($query: String!, $filter: ChatFilter) {
+  searchChats(query: $query, filter: $filter) {
+    edges { node { id message response status createdAt } highlights { field start end } }
+    pageInfo { hasNextPage endCursor }
+  }
+}`;

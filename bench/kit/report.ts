@@ -44,18 +44,27 @@ function judge(target: Target, ours: Cell, unit: string): Pick<Line, 'met' | 'ta
   if ('atLeast' in target) {
     return { met: ours.ratio >= target.atLeast, target: `≥ ${target.atLeast} x` };
   }
+  if ('atLeastValue' in target) {
+    const { atLeastValue: least } = target;
+    return { met: ours.median >= least, target: `≥ ${least} ${unit}` };
+  }
   return 'ratio' in target
     ? { met: ours.ratio <= target.ratio, target: `≤ ${target.ratio} x` }
     : { met: ours.median <= target.value, target: `≤ ${target.value} ${unit}` };
 }
 
-/** A table in Markdown, which is readable as it is. */
-export function tableOf(report: Report): string {
+/**
+ * A table in Markdown, which is readable as it is.
+ *
+ * @param only which figures; all without
+ */
+export function tableOf(report: Report, { only = '', spread = true } = {}): string {
   const names = Object.keys(report.contestants);
   const head = ['', ...names, 'promised', ''];
-  const body = linesOf(report).map((line) => [
+  const lines = linesOf(report).filter(({ name }) => name.includes(only));
+  const body = lines.map((line) => [
     `${line.name}, ${line.unit}`,
-    ...names.map((name, i) => cellText(line.cells[name], i === 0)),
+    ...names.map((name, i) => cellText(line.cells[name], i === 0, spread)),
     line.target ?? '',
     line.met === undefined ? '' : line.met ? 'kept' : 'MISSED',
   ]);
@@ -71,12 +80,13 @@ export function tableOf(report: Report): string {
 
 const MOST_TOLD = 100;
 
-function cellText(cell: Cell | undefined, isFloor: boolean): string {
+function cellText(cell: Cell | undefined, isFloor: boolean, spread: boolean): string {
   if (!cell) return '';
   const value = short(cell.median);
   if (isFloor) return value;
   // Beside nothing, everything is too much, and nothing is no number.
   if (!(cell.ratio <= MOST_TOLD)) return value;
+  if (!spread) return `${value} (${cell.ratio.toFixed(2)} x)`;
   const [least, most] = cell.spread;
   return `${value} (${cell.ratio.toFixed(2)} x; ${least.toFixed(2)} to ${most.toFixed(2)})`;
 }

@@ -1,12 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
-import { SignJWT } from 'jose';
-import postgres from 'postgres';
-import { exchangeOf } from '../kit/corpus.ts';
-import { FLOOR_KEY, PAGE, PAGE_OF_POSTGRAPHILE, PAGE_SIZE } from '../kit/http.ts';
+import { FLOOR_KEY, PAGE, PAGE_AFTER, PAGE_OF_POSTGRAPHILE, PAGE_SIZE } from '../kit/http.ts';
 import { serve } from '../kit/remote.ts';
 import { percentile } from '../kit/statistics.ts';
 import { type Answer, openHttp, requestOf } from './http-client.ts';
+import { type Crowd, type Person, settle } from './people.ts';
 
 /** Some users, by their place in the list. */
 interface Range {
@@ -22,6 +19,8 @@ export interface Asked extends Range {
   readonly encoding?: string;
   /** How many exchanges are left out before the page. */
   readonly offset?: number;
+  /** The cursor behind which the page begins. */
+  readonly after?: string;
 }
 
 export interface Measured {
@@ -34,61 +33,31 @@ export interface Measured {
   readonly bytes: number;
   /** How often Cache-Status said so. */
   readonly hits: number;
+  /** How often the server said that it could not answer just then. */
+  readonly refused: number;
 }
 
 export interface PagesLoad {
-  /** Stores users, each with a history of so many exchanges of real text; answers their ids. */
-  prepare(given: {
-    redisUrl: string;
-    ownerUrl: string;
-    jwtSecret: string;
-    users: number;
-    messages: number;
-    /** The first user has so many. */
-    manyMessages: number;
-  }): Promise<void>;
+  /** Stores users and their histories. */
+  prepare(given: Crowd & { redisUrl: string }): Promise<void>;
   /** Puts the bytes that a server answers with where the floor finds them. */
   layFloor(given: Asked): Promise<void>;
+  /** Where the first user's page ends. */
+  endCursor(given: Asked): Promise<string>;
   /** What each user gets, as JSON of the same shape whoever answers. */
   compare(given: Asked): Promise<string>;
   /** Closed loop: each connection asks for the next user's page when it has the last one. */
-  hammer(given: Asked & { connections: number; seconds: number }): Promise<Measured>;
-  /** Each user's page once. */
-  once(given: Asked & { connections: number }): Promise<Measured>;
+  hammer(
+    given: Asked & { connections: number; seconds: number; mayRefuse?: boolean },
+  ): Promise<Measured>;
+  /** Each user's page once, or so many times. */
+  once(given: Asked & { connections: number; times?: number }): Promise<Measured>;
 }
 
-/** In one statement. */
-const STORED_AT_A_TIME = 500;
-
-interface User {
-  readonly id: string;
-  readonly token: string;
-}
-
-let users: User[] = [];
+let users: readonly Person[] = [];
 let redis: Redis;
 
-async function newUser(jwtSecret: string): Promise<User> {
-  const id = randomUUID();
-  const token = await new SignJWT({ role: 'authenticated' })
-    .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
-    .setSubject(id)
-    .setAudience('authenticated')
-    .setExpirationTime('1 day')
-    .sign(Buffer.from(jwtSecret));
-  return { id, token };
-}
-
-async function store(sql: postgres.Sql, owners: readonly string[], from: number): Promise<void> {
-  const exchanges = owners.map((_, i) => exchangeOf(from + i));
-  const messages = exchanges.map(({ message }) => message);
-  const responses = exchanges.map(({ response }) => response);
-  await sql`
-    insert into chat_history (user_id, message, response)
-    select u, m, r from unnest(${[...owners]}::uuid[], ${messages}::text[], ${responses}::text[]) as t(u, m, r)`;
-}
-
-function requestFor({ url, as, encoding, offset }: Asked, user: User): Buffer {
+function requestFor({ url, as, encoding, offset, after }: Asked, user: Person): Buffer {
   const headers = {
     'content-type': 'application/json',
     accept: 'application/json',
@@ -96,8 +65,8 @@ function requestFor({ url, as, encoding, offset }: Asked, user: User): Buffer {
     'x-user': user.id,
     ...(encoding && { 'accept-encoding': encoding }),
   };
-  const query = as === 'postgraphile' ? PAGE_OF_POSTGRAPHILE : PAGE;
-  const variables = { first: PAGE_SIZE, ...(offset && { offset }) };
+  const query = after ? PAGE_AFTER : as === 'postgraphile' ? PAGE_OF_POSTGRAPHILE : PAGE;
+  const variables = { first: PAGE_SIZE, ...(offset && { offset }), ...(after && { after }) };
   return requestOf(url, headers, JSON.stringify({ query, variables }));
 }
 
@@ -115,11 +84,20 @@ interface Queue {
   next(): Buffer | undefined;
 }
 
-async function loop(url: string, connections: number, queue: Queue): Promise<Measured> {
+const isRefusal = ({ body }: Answer): boolean =>
+  body.length < 5_000 && body.includes('SERVICE_UNAVAILABLE');
+
+async function loop(
+  url: string,
+  connections: number,
+  queue: Queue,
+  mayRefuse = false,
+): Promise<Measured> {
   const clients = await Promise.all(Array.from({ length: connections }, () => openHttp(url)));
   const latencies: number[] = [];
   let bytes = 0;
   let hits = 0;
+  let refused = 0;
   const began = performance.now();
   await Promise.all(
     clients.map(async (client) => {
@@ -128,8 +106,12 @@ async function loop(url: string, connections: number, queue: Queue): Promise<Mea
         if (!request) return;
         const asked = performance.now();
         const answer = await client.ask(request);
-        latencies.push(performance.now() - asked);
+        if (mayRefuse && isRefusal(answer)) {
+          refused += 1;
+          continue;
+        }
         check(answer);
+        latencies.push(performance.now() - asked);
         bytes += answer.body.length;
         if (/cache-status: chatkeep; hit/i.test(answer.head)) hits += 1;
       }
@@ -145,23 +127,14 @@ async function loop(url: string, connections: number, queue: Queue): Promise<Mea
     p99: percentile(latencies, 0.99),
     bytes: bytes / latencies.length,
     hits,
+    refused,
   };
 }
 
 serve<PagesLoad>({
-  async prepare({ redisUrl, ownerUrl, jwtSecret, users: count, messages, manyMessages }) {
+  async prepare({ redisUrl, ...crowd }) {
     redis = new Redis(redisUrl);
-    users = await Promise.all(Array.from({ length: count }, () => newUser(jwtSecret)));
-    const sql = postgres(ownerUrl, { max: 1, onnotice: () => {} });
-    await sql`insert into auth.users (id) select unnest(${users.map(({ id }) => id)}::uuid[])`;
-    const owners = users.flatMap(({ id }, i) =>
-      Array.from({ length: i === 0 ? manyMessages : messages }, () => id),
-    );
-    for (let from = 0; from < owners.length; from += STORED_AT_A_TIME) {
-      await store(sql, owners.slice(from, from + STORED_AT_A_TIME), from);
-    }
-    await sql`vacuum analyze chat_history`;
-    await sql.end();
+    users = await settle(crowd);
   },
 
   async layFloor(asked) {
@@ -172,6 +145,14 @@ serve<PagesLoad>({
       await redis.set(`${FLOOR_KEY}${user.id}`, answer.body);
     }
     client.close();
+  },
+
+  async endCursor(asked) {
+    const client = await openHttp(asked.url);
+    const answer = await client.ask(requestFor(asked, users[asked.from] as Person));
+    check(answer);
+    client.close();
+    return JSON.parse(answer.body.toString()).data.chatHistory.pageInfo.endCursor;
   },
 
   async compare(asked) {
@@ -198,14 +179,21 @@ serve<PagesLoad>({
 
   hammer: (given) => {
     const requests = requestsFor(given);
-    const until = performance.now() + given.seconds * 1_000;
+    // From when all connections are open.
+    let until: number | undefined;
     let n = 0;
-    const next = () => (performance.now() < until ? requests[n++ % requests.length] : undefined);
-    return loop(given.url, given.connections, { next });
+    const next = () => {
+      until ??= performance.now() + given.seconds * 1_000;
+      return performance.now() < until ? requests[n++ % requests.length] : undefined;
+    };
+    return loop(given.url, given.connections, { next }, given.mayRefuse);
   },
 
   once(given) {
-    const requests = requestsFor(given).values();
-    return loop(given.url, given.connections, { next: () => requests.next().value });
+    const requests = requestsFor(given);
+    const total = requests.length * (given.times ?? 1);
+    let n = 0;
+    const next = () => (n < total ? requests[n++ % requests.length] : undefined);
+    return loop(given.url, given.connections, { next });
   },
 });

@@ -5,9 +5,12 @@ import { createDatabase, type Database } from '../../src/db/database.ts';
 import { createMessageStore, type MessageStore } from '../../src/db/messages.ts';
 import { searchPage } from '../../src/services/search.ts';
 import { exchangeOf } from '../kit/corpus.ts';
+import { SEARCH } from '../kit/http.ts';
 import { serve } from '../kit/remote.ts';
 import type { Shape } from '../kit/shapes.ts';
 import { percentile } from '../kit/statistics.ts';
+import { JWT_SECRET, tokenOf } from '../kit/tokens.ts';
+import { openHttp, requestOf } from './http-client.ts';
 
 /** Who searches: the product, plain ILIKE under row level security, or pg_trgm without that. */
 export type Searcher = 'limit' | 'chatkeep' | 'ilike';
@@ -33,11 +36,21 @@ export interface SearchLoad {
   search(given: Asked & { atMost: number; seconds: number }): Promise<Latencies>;
   /** How many exchanges ILIKE finds. */
   count(given: Omit<Asked, 'as'>): Promise<number>;
+  /** Over HTTP, of the product: the same page again and again, or each time one that was not asked for yet. */
+  ask(
+    given: Omit<Asked, 'as' | 'month'> & { url: string; cached: boolean; times: number },
+  ): Promise<Times>;
   /** Stores so many exchanges of users in turn, each by a statement of its own. */
   insert(given: { userIds: readonly string[]; times: number }): Promise<Inserts>;
   /** Begins to store exchanges at an even rate, until `rest`. */
   write(given: { userIds: readonly string[]; aSecond: number }): void;
   rest(): Promise<{ readonly times: number; readonly longest: number }>;
+}
+
+/** In ms. */
+export interface Times {
+  readonly p50: number;
+  readonly p99: number;
 }
 
 export interface Inserts {
@@ -60,6 +73,8 @@ let owner: postgres.Sql;
 let url: string;
 /** Exchanges that were sent so far. */
 let inserted = 0;
+/** Pages that were asked for so far. */
+let asked = 0;
 let rest: SearchLoad['rest'];
 
 /** The limit's text is indexed as one; plain ILIKE looks at each column, as it would be written. */
@@ -114,12 +129,12 @@ serve<SearchLoad>({
     } as postgres.Options<Record<string, never>>);
   },
 
-  async search({ atMost, seconds, ...asked }) {
+  async search({ atMost, seconds, ...given }) {
     const latencies: number[] = [];
     const until = performance.now() + seconds * 1_000;
     do {
       const began = performance.now();
-      await searches[asked.as](asked);
+      await searches[given.as](given);
       latencies.push(performance.now() - began);
     } while (latencies.length <= atMost && performance.now() < until);
     // The first one finds nothing ready.
@@ -128,13 +143,41 @@ serve<SearchLoad>({
     return { p50: percentile(latencies, 0.5), p95: percentile(latencies, 0.95) };
   },
 
-  async count({ userId, ...asked }) {
-    const matching = matches({ ...asked, as: 'ilike' });
+  async count({ userId, ...given }) {
+    const matching = matches({ ...given, as: 'ilike' });
     const [rows] = await database.asUser({ sub: userId }, (db) => [
       db.execute<{ n: number }>(sql`
         select count(*)::int as n from chat_history where user_id = ${userId}::uuid and ${matching}`),
     ]);
     return rows[0]?.n ?? 0;
+  },
+
+  async ask({ url, userId, shape, cached, times }) {
+    const client = await openHttp(url);
+    const headers = {
+      'content-type': 'application/json',
+      accept: 'application/json',
+      authorization: `Bearer ${await tokenOf(userId, JWT_SECRET)}`,
+    };
+    const latencies: number[] = [];
+    // The first answer finds nothing ready.
+    for (let i = 0; i <= times; i += 1) {
+      // From before all messages: the same hits, and another page to a cache.
+      if (!cached) asked += 1;
+      const filter = { from: new Date(asked).toISOString() };
+      const body = JSON.stringify({ query: SEARCH, variables: { query: shape.query, filter } });
+      const request = requestOf(url, headers, body);
+      const began = performance.now();
+      const answer = await client.ask(request);
+      if (i > 0) latencies.push(performance.now() - began);
+      const isHit = /cache-status: chatkeep; hit/i.test(answer.head);
+      if (answer.body.includes('"errors"') || (i > 0 && isHit !== cached)) {
+        throw new Error(`It answered ${answer.head}${answer.body.toString().slice(0, 500)}`);
+      }
+    }
+    client.close();
+    latencies.sort((a, b) => a - b);
+    return { p50: percentile(latencies, 0.5), p99: percentile(latencies, 0.99) };
   },
 
   async insert({ userIds, times }) {

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
-import { SignJWT } from 'jose';
 import type postgres from 'postgres';
 import type WebSocket from 'ws';
 import { encodeChangeCursor } from '../../src/resolvers/cursor.ts';
+import { tokenOf } from '../kit/tokens.ts';
 import { type ChatEvent, frameOf, markedText, REPLAY_KEY } from '../kit/wire.ts';
 
 export interface User {
@@ -39,12 +39,7 @@ const COLUMNS = 'id, message, response, status, seq';
 
 export async function newUser(jwtSecret: string): Promise<User> {
   const id = randomUUID();
-  const token = await new SignJWT({ role: 'authenticated' })
-    .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
-    .setSubject(id)
-    .setAudience('authenticated')
-    .setExpirationTime('1 day')
-    .sign(Buffer.from(jwtSecret));
+  const token = await tokenOf(id, jwtSecret);
   const [messageId, replyId] = [randomUUID(), randomUUID()];
   return { id, token, messageId, replyId, run: '0', offset: 0, sockets: [] };
 }

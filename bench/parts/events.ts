@@ -9,6 +9,7 @@ import { requireOpenFiles } from '../kit/machine.ts';
 import { createMeters, type Meters, type Spent } from '../kit/meters.ts';
 import { type Remote, startRemote } from '../kit/remote.ts';
 import { median } from '../kit/statistics.ts';
+import { JWT_SECRET } from '../kit/tokens.ts';
 import type { Contender, EventKind, EventsLoad } from '../load/events.ts';
 import type { Window } from '../load/window.ts';
 
@@ -55,7 +56,6 @@ const REPLAYS = [
 ] as const;
 const MESSAGES = { times: 200, atATime: 40 };
 const PAGES = 150;
-const JWT_SECRET = 'a secret of the bench alone, 32 characters and more';
 
 const withComma = (n: number) => n.toLocaleString('en');
 

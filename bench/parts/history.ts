@@ -1,16 +1,10 @@
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { redisAvailable, startRedis } from '../../test/kit/redis.ts';
 import type { Bench, Report, Target } from '../kit/bench.ts';
-import { builtFile, installContestants } from '../kit/build.ts';
-import type { Contestant, Settings } from '../kit/contestant.ts';
-import { startDatabase } from '../kit/database.ts';
 import { createFigures } from '../kit/figures.ts';
-import { createMeters, type Meters } from '../kit/meters.ts';
-import { type Remote, startRemote } from '../kit/remote.ts';
+import type { Remote } from '../kit/remote.ts';
 import { linesOf } from '../kit/report.ts';
+import { openStage, type Side, type Stage } from '../kit/stage.ts';
 import type { Asked, Measured, PagesLoad } from '../load/pages.ts';
 
 const CONTESTANTS: Readonly<Record<string, string>> = {
@@ -27,8 +21,6 @@ const CONTESTANTS: Readonly<Record<string, string>> = {
 
 /** What a miss is measured beside: the same rows by the same driver. */
 const SELECT = 'select';
-
-const JWT_SECRET = 'a secret of the bench alone, 32 characters and more';
 
 const CONNECTIONS = 32;
 const MISS_CONNECTIONS = 8;
@@ -59,16 +51,8 @@ const AHEAD: readonly (readonly [figure: string, of: string, times: number])[] =
   [MISS, 'mercurius', 1],
 ];
 
-interface Side {
-  readonly as: string;
-  readonly server: Remote<Contestant>;
-  readonly url: string;
-}
-
 /** What a page of the history costs, in the cache and out of it, beside all that could serve it instead. */
 export async function history(bench: Bench): Promise<Report> {
-  if (!redisAvailable) throw new Error('This part needs redis-server or valkey-server.');
-  await installContestants(bench.progress);
   const trial = await Trial.prepare(bench);
   await trial.compare();
   await trial.hits();
@@ -106,48 +90,30 @@ class Trial {
   readonly figures = createFigures(TARGETS);
   readonly notes: string[] = [];
   readonly #bench: Bench;
+  readonly #stage: Stage;
   readonly #load: Remote<PagesLoad>;
-  readonly #meters: Meters;
-  readonly #sides: Side[] = [];
   /** Whose pages were never asked for begin here. */
   #cold = WARM.from + WARM.users;
 
   static async prepare(bench: Bench): Promise<Trial> {
-    bench.progress('starting PostgreSQL and Redis');
-    const { ownerUrl, url, dataDir, stop } = await startDatabase();
-    bench.onStop(stop);
-    const redis = await startRedis();
-    bench.onStop(redis.stop);
-    const load = startRemote<PagesLoad>(builtFile('load/pages'));
-    bench.onStop(() => load.stop());
-    const trial = new Trial(bench, load, await createMeters(ownerUrl, redis.client));
+    const stage = await openStage(bench);
     const names = bench.contestants ?? [...Object.keys(CONTESTANTS), SELECT];
     const users = WARM.from + WARM.users + names.length * bench.rounds * COLD;
-    bench.progress(`storing ${users} histories`);
-    await load.ask('prepare', {
-      redisUrl: redis.url,
-      ownerUrl,
-      jwtSecret: JWT_SECRET,
-      users,
-      messages: MESSAGES,
-      manyMessages: MESSAGES,
-    });
-    const database = { ownerUrl, url };
-    const settings = { redisUrl: redis.url, database, jwtSecret: JWT_SECRET, dataDir };
-    for (const as of names) await trial.#enter(as, settings);
+    const load = await stage.askers({ users, messages: MESSAGES, manyMessages: MESSAGES });
+    const trial = new Trial(bench, stage, load);
+    for (const as of names) await trial.#enter(as);
     return trial;
   }
 
-  private constructor(bench: Bench, load: Remote<PagesLoad>, meters: Meters) {
+  private constructor(bench: Bench, stage: Stage, load: Remote<PagesLoad>) {
     this.#bench = bench;
+    this.#stage = stage;
     this.#load = load;
-    this.#meters = meters;
   }
 
-  has = (as: string): boolean => this.#sides.some((side) => side.as === as);
+  has = (as: string): boolean => this.#stage.sides.some((side) => side.as === as);
 
-  async #enter(as: string, settings: Settings): Promise<void> {
-    this.#bench.progress(`starting ${as}`);
+  async #enter(as: string): Promise<void> {
     if (as === 'fastapi' && !fastapiAvailable()) {
       this.notes.push(
         "fastapi is left out: it needs Debian's python3-fastapi, python3-uvicorn, python3-asyncpg and python3-redis.",
@@ -156,29 +122,14 @@ class Trial {
     }
     // It says a lot about itself otherwise.
     process.env['GRAPHILE_ENV'] ??= 'production';
-    const node = as === 'postgraphile' ? newerNode() : process.execPath;
-    const server = startRemote<Contestant>(builtFile(`contestants/${as}`), ['--expose-gc'], node);
-    this.#bench.onStop(() => server.stop());
-    const url = (await server.ask('start', settings)).replace('ws://', 'http://');
-    this.#sides.push({ as, server, url });
-  }
-
-  /** Everybody in turn, in every round another first: a noisy moment is nobody's alone. */
-  async #inTurn(what: string, sides: readonly Side[], run: (side: Side) => Promise<void>) {
-    for (let round = 0; round < this.#bench.rounds; round += 1) {
-      for (let i = 0; i < sides.length; i += 1) {
-        const side = sides[(i + round) % sides.length] as Side;
-        this.#bench.progress(`${what}, round ${round + 1} of ${this.#bench.rounds}: ${side.as}`);
-        await run(side);
-      }
-    }
+    await this.#stage.enter(as);
   }
 
   /** All answer the same pages; the floor has them from the product. */
   async compare(): Promise<void> {
     this.#bench.progress('comparing the answers');
     const asked = ({ as, url }: Side): Asked => ({ as, url, from: WARM.from, users: 20 });
-    const [first, ...others] = this.#sides.filter(({ as }) => as !== 'floor');
+    const [first, ...others] = this.#stage.sides.filter(({ as }) => as !== 'floor');
     if (!first) return;
     await this.#load.ask('layFloor', { ...asked(first), ...WARM });
     const expected = await this.#load.ask('compare', asked(first));
@@ -189,14 +140,14 @@ class Trial {
   }
 
   async hits(): Promise<void> {
-    const cached = this.#sides.filter(({ as }) => as !== SELECT);
+    const cached = this.#stage.sides.filter(({ as }) => as !== SELECT);
     for (const encoding of [undefined, 'gzip', 'br']) {
       const name = encoding ? `history hit, ${encoding}` : 'history hit';
       // Others do not compress: beside the plain floor.
       const sides = encoding
         ? cached.filter(({ as }) => as === 'floor' || as === 'chatkeep')
         : cached;
-      await this.#inTurn(name, sides, async (side) => {
+      await this.#stage.inTurn(name, sides, async (side) => {
         const asked = { ...side, ...WARM, ...(encoding && { encoding }) };
         const given = { ...asked, server: undefined, connections: CONNECTIONS };
         await this.#load.ask('hammer', { ...given, seconds: WARM_UP_S });
@@ -208,8 +159,8 @@ class Trial {
   }
 
   async misses(): Promise<void> {
-    const reading = this.#sides.filter(({ as }) => as !== 'floor');
-    await this.#inTurn('history miss', reading, async (side) => {
+    const reading = this.#stage.sides.filter(({ as }) => as !== 'floor');
+    await this.#stage.inTurn('history miss', reading, async (side) => {
       const range = { from: this.#cold, users: COLD };
       this.#cold += COLD;
       const given = { as: side.as, url: side.url, ...range, connections: MISS_CONNECTIONS };
@@ -219,7 +170,7 @@ class Trial {
 
   async #measure(name: string, { as, server }: Side, run: () => Promise<Measured>): Promise<void> {
     await sleep(200);
-    const { result, spent } = await this.#meters.during(server, run);
+    const { result, spent } = await this.#stage.meters.during(server, run);
     const { requests, seconds, p50, p99, bytes } = result;
     const add = (what: string, unit: string, value: number) =>
       this.figures.add(`${name}: ${what}`, unit, as, value);
@@ -235,10 +186,3 @@ const fastapiAvailable = (): boolean =>
   ['fastapi', 'uvicorn', 'asyncpg', 'redis'].every((name) =>
     existsSync(`/usr/lib/python3/dist-packages/${name}`),
   );
-
-/** PostGraphile needs Node 22 or newer. */
-function newerNode(): string {
-  if (Number(process.versions.node.split('.')[0]) >= 22) return process.execPath;
-  const require = createRequire(fileURLToPath(new URL('../package.json', import.meta.url)));
-  return require.resolve('node/bin/node');
-}

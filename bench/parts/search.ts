@@ -1,12 +1,15 @@
 import postgres from 'postgres';
+import { startRedis } from '../../test/kit/redis.ts';
 import type { Bench, Report, Target } from '../kit/bench.ts';
 import { builtFile, installContestants } from '../kit/build.ts';
+import type { Contestant } from '../kit/contestant.ts';
 import { type Database, startDatabase } from '../kit/database.ts';
 import { createFigures } from '../kit/figures.ts';
 import { type Histories, storeHistories } from '../kit/histories.ts';
 import { type Remote, startRemote } from '../kit/remote.ts';
 import { linesOf, short } from '../kit/report.ts';
 import { SHAPES, type Shape } from '../kit/shapes.ts';
+import { JWT_SECRET } from '../kit/tokens.ts';
 import type { Inserts, Searcher, SearchLoad } from '../load/search.ts';
 
 const CONTESTANTS: Readonly<Record<Searcher, string>> = {
@@ -31,17 +34,21 @@ const ILIKE_ROUNDS = 2;
 const SCANS_MS = 100;
 const AHEAD_OF_SCANS = 20;
 const BESIDE_LIMIT = 2;
+/** What is asked for over HTTP, and how often in a round. */
+const OVER_HTTP = 'common word';
+const ASKED = { 'not cached': 100, 'from the cache': 1_000 };
 const INSERTS = 2_000;
 const WRITES_A_SECOND = 50;
 const MONTH_MS = 30 * 24 * 60 * 60 * 1_000;
 
 const figureOf = (shape: Shape, user: User) => `${shape.name}, ${user} user`;
 
-const TARGETS: Readonly<Record<string, Target>> = Object.fromEntries(
-  SHAPES.flatMap((shape) =>
+const TARGETS: Readonly<Record<string, Target>> = Object.fromEntries([
+  ...SHAPES.flatMap((shape) =>
     USERS.map((user) => [`${figureOf(shape, user)}: p95`, { value: shape.within }]),
   ),
-);
+  ...USERS.map((user) => [`over HTTP, from the cache, ${user} user: p99`, { value: 10 }]),
+]);
 
 /** What finding something costs among a million messages, beside SQL as one would write it. */
 export async function search(bench: Bench): Promise<Report> {
@@ -53,6 +60,7 @@ export async function search(bench: Bench): Promise<Report> {
   await trial.inserts('chatkeep');
   await trial.indexLimit();
   await trial.searches(['limit', 'chatkeep'], bench.rounds);
+  await trial.overHttp();
   const report: Report = {
     title: `Search among ${bench.messages.toLocaleString('en')} messages; a heavy user has a tenth of them, each light one 300`,
     contestants: CONTESTANTS,
@@ -120,6 +128,34 @@ class Trial {
             this.figures.add(`${name}: p50`, 'ms', as, p50);
             this.figures.add(`${name}: p95`, 'ms', as, p95);
           }
+        }
+      }
+    }
+  }
+
+  /** As clients ask: a token is checked, GraphQL executed, and what was answered is kept. */
+  async overHttp(): Promise<void> {
+    const redis = await startRedis();
+    this.#bench.onStop(redis.stop);
+    const server = startRemote<Contestant>(builtFile('contestants/chatkeep'), ['--expose-gc']);
+    this.#bench.onStop(() => server.stop());
+    const { ownerUrl, url: databaseUrl, dataDir } = this.#database;
+    const database = { ownerUrl, url: databaseUrl };
+    const settings = { redisUrl: redis.url, database, jwtSecret: JWT_SECRET, dataDir };
+    const url = (await server.ask('start', settings)).replace('ws://', 'http://');
+    const shape = SHAPES.find(({ name }) => name === OVER_HTTP) as Shape;
+    for (let round = 1; round <= this.#bench.rounds; round += 1) {
+      for (const user of USERS) {
+        for (const [name, cached] of [
+          ['not cached', false],
+          ['from the cache', true],
+        ] as const) {
+          this.#bench.progress(`over HTTP, round ${round} of ${this.#bench.rounds}: ${name}`);
+          const { userId } = this.#asked(shape, user);
+          const given = { url, userId, shape, cached, times: ASKED[name] };
+          const { p50, p99 } = await this.#load.ask('ask', given);
+          this.figures.add(`over HTTP, ${name}, ${user} user: p50`, 'ms', 'chatkeep', p50);
+          this.figures.add(`over HTTP, ${name}, ${user} user: p99`, 'ms', 'chatkeep', p99);
         }
       }
     }
