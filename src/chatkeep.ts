@@ -21,8 +21,9 @@ import { createErrorMask } from './server/errors.ts';
 import { createGraphiql } from './server/graphiql.ts';
 import { createGraphql } from './server/graphql.ts';
 import { createHotPath } from './server/hot-path.ts';
-import { createHttpServer, listen } from './server/http.ts';
+import { createHttpServer, listen, type Readiness } from './server/http.ts';
 import { createMetrics, type MetricTotals } from './server/metrics.ts';
+import { createStatus } from './server/status.ts';
 import { createSubscriptions } from './server/subscriptions.ts';
 import { createWeb, type WebAccounts } from './server/web.ts';
 import { serveWebSocket } from './server/websocket.ts';
@@ -117,9 +118,10 @@ export async function startChatkeep(env: Env, options: StartOptions): Promise<Ch
     const ownTokens = isOwn ? await createOwnTokens(env.dataDir) : undefined;
     const tokens = ownTokens ?? createSupabaseVerifier(env.supabase);
 
+    const metrics = createMetrics(asWorker?.totals);
     const messages = createMessageStore(database);
     const store = createReplyStore(database);
-    const announce = createAnnouncer(cache, events);
+    const announce = createAnnouncer(cache, events, metrics.leaseMoved);
     const timing = { ...REPLY_TIMING, ...options.replyTiming };
     const replies = createReplies({ messages, store, writer, events, announce, log, timing });
     const limiter = createSendLimiter({
@@ -130,7 +132,7 @@ export async function startChatkeep(env: Env, options: StartOptions): Promise<Ch
     onStop.push(() => live.close());
     const services = {
       messages,
-      sending: createSending({ messages, replies, limiter, announce }),
+      sending: createSending({ messages, replies, limiter, announce, countSend: metrics.sent }),
       accounts: createAccounts({
         users: createUserStore(database),
         ...(ownTokens && { signer: ownTokens }),
@@ -138,7 +140,6 @@ export async function startChatkeep(env: Env, options: StartOptions): Promise<Ch
       live,
     };
 
-    const metrics = createMetrics(asWorker?.totals);
     const limits = { ...CONNECTION_LIMITS, ...options.connectionLimits };
     const users = createTally(limits.perUser);
     const maskError = createErrorMask(log, { hints: env.graphiql });
@@ -155,6 +156,10 @@ export async function startChatkeep(env: Env, options: StartOptions): Promise<Ch
       hotPath,
       open: env.graphiql,
     });
+    const readiness = async (): Promise<Readiness> => ({
+      postgres: (await database.ping()) ? 'up' : 'down',
+      redis: redis ? (redis.up ? 'up' : 'down') : 'none',
+    });
     const server = createHttpServer({
       graphql,
       hotPath,
@@ -163,10 +168,8 @@ export async function startChatkeep(env: Env, options: StartOptions): Promise<Ch
       metrics,
       maskError,
       limits,
-      readiness: async () => ({
-        postgres: (await database.ping()) ? 'up' : 'down',
-        redis: redis ? (redis.up ? 'up' : 'down') : 'none',
-      }),
+      status: await createStatus({ metrics, readiness }),
+      readiness,
     });
     const answers = createAnswers(server);
     const sockets = serveWebSocket(server, {

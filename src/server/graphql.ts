@@ -75,7 +75,7 @@ export function createGraphql(parts: GraphqlParts) {
       useLimits(),
       useDocumentErrorCodes({ hints: open }),
       !open && useIntrospectionForTheSignedIn(),
-      useResponseCache({ cache, messages: services.messages, schema }),
+      useResponseCache({ cache, messages: services.messages, schema, metrics }),
       useStatusCodes(),
       useSharedSubscriptions(subscribe, { users, maskError }),
       useMultipartSubscriptions(),

@@ -25,6 +25,8 @@ interface Known {
 /** What the front keeps of a request for when the engine has answered it. */
 export interface HotExchange extends PageExchange {
   readonly known?: string;
+  /** When the request came, as `performance.now()`. */
+  readonly began: number;
 }
 
 /** Bytes of requests and heads that are remembered, the least recently used forgotten first. */
@@ -50,23 +52,23 @@ export function createHotPath({ cache, tokens, metrics }: Parts) {
     response: ServerResponse,
     body: Buffer | undefined,
   ): Promise<true | HotExchange> {
-    const start = performance.now();
+    const began = performance.now();
     const identity = identityOf(request, body);
-    if (identity === undefined) return {};
+    if (identity === undefined) return { began };
     const known = knowledge.get(identity);
-    if (!known) return { known: identity };
+    if (!known) return { known: identity, began };
     const viewer = await authenticate(tokens, request.headers.authorization).catch(() => undefined);
     // The engine says what is wrong.
-    if (!viewer) return { known: identity };
+    if (!viewer) return { known: identity, began };
     const key = { ...known.page, userId: viewer.sub };
     const found = await cache.look(key);
-    if (found.kind !== 'hit') return { known: identity, looked: { key, found } };
+    if (found.kind !== 'hit') return { known: identity, looked: { key, found }, began };
     const etag = request.method === 'GET' ? etagOf(key, found.seq) : undefined;
     const isSame = etag !== undefined && isKnown(request.headers['if-none-match'], etag);
     const status = isSame ? 304 : 200;
     response.writeHead(status, headOf(known, isSame ? undefined : found.body.length, etag));
     response.end(isSame ? undefined : found.body);
-    metrics.countFrontHit(status, start);
+    metrics.countFrontHit(status, key, began);
     return true;
   }
 

@@ -8,6 +8,7 @@ import type { Graphiql } from './graphiql.ts';
 import { HEADERS } from './headers.ts';
 import type { HotPath } from './hot-path.ts';
 import type { Metrics } from './metrics.ts';
+import type { StatusPages } from './status.ts';
 import { type Web, wantsPage } from './web.ts';
 
 export interface Readiness {
@@ -22,6 +23,7 @@ interface Parts {
   readonly graphiql: Graphiql | undefined;
   readonly web: Web;
   readonly metrics: Metrics;
+  readonly status: StatusPages;
   readonly maskError: ErrorMask;
   readonly limits: ConnectionLimits;
   readonly readiness: () => Promise<Readiness>;
@@ -29,7 +31,7 @@ interface Parts {
 
 /** The HTTP side of the contract's table of addresses. */
 export function createHttpServer(parts: Parts): Server {
-  const { graphql, hotPath, graphiql, web, metrics, maskError, limits, readiness } = parts;
+  const { graphql, hotPath, graphiql, web, metrics, status, maskError, limits, readiness } = parts;
   const times = {
     headersTimeout: limits.headMs,
     requestTimeout: limits.requestMs,
@@ -73,6 +75,11 @@ export function createHttpServer(parts: Parts): Server {
     }
     if (pathname === '/metrics') {
       return send(response, 200, await metrics.print(), metrics.contentType);
+    }
+    if (pathname === '/status') return status.serve(request, response);
+    if (pathname.startsWith('/status/')) {
+      const name = pathname.slice('/status/'.length);
+      if (status.serveFile(name, request, response)) return;
     }
     if (graphiql && pathname.startsWith('/graphiql/')) {
       return graphiql.serve(pathname.slice('/graphiql/'.length), request, response);

@@ -7,6 +7,8 @@ import {
   Histogram,
   Registry,
 } from 'prom-client';
+import type { PageKey } from '../cache/cache.ts';
+import { createTimings } from './timings.ts';
 
 interface Gauges {
   readonly sockets: () => number;
@@ -54,8 +56,44 @@ export function createMetrics(totals?: MetricTotals) {
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers: [registry],
   });
+  new Gauge({
+    name: 'chatkeep_start_time_seconds',
+    help: 'When the process started; of several, the one that runs for the longest.',
+    aggregator: 'min',
+    registers: [registry],
+  }).set(Date.now() / 1000 - process.uptime());
+  const pages = createTimings(
+    registry,
+    {
+      name: 'chatkeep_page_duration_seconds',
+      help: 'How long an answer with a page took, by what it was and whether the cache had it.',
+    },
+    {
+      historyHit: { operation: 'history', cache: 'hit' },
+      historyMiss: { operation: 'history', cache: 'miss' },
+      searchHit: { operation: 'search', cache: 'hit' },
+      searchMiss: { operation: 'search', cache: 'miss' },
+    },
+  );
+  const { sent } = createTimings(
+    registry,
+    {
+      name: 'chatkeep_send_duration_seconds',
+      help: 'How long it took to store a new message and to tell of it; the reply comes after that.',
+    },
+    { sent: {} },
+  );
+  const { leaseMoved } = createTimings(
+    registry,
+    {
+      name: 'chatkeep_lease_move_duration_seconds',
+      help: 'How long it took after a change until no page from before it was served any more.',
+    },
+    { leaseMoved: {} },
+  );
   const own = async () => (await registry.getMetricsAsJSON()) as unknown as MetricValues;
   totals?.share(own);
+  const read = totals?.read ?? own;
   const starts = new WeakMap<Request, number>();
 
   const plugin: Plugin = {
@@ -72,6 +110,12 @@ export function createMetrics(totals?: MetricTotals) {
     },
   };
 
+  /** A page without errors, whose request began at `start`. */
+  function countPage({ prefix }: Pick<PageKey, 'prefix'>, isHit: boolean, start: number): void {
+    if (prefix === 'chat:history') (isHit ? pages.historyHit : pages.historyMiss)(start);
+    else (isHit ? pages.searchHit : pages.searchMiss)(start);
+  }
+
   function count(status: number, cache: string, start: number | undefined): void {
     requests.inc({ status, cache });
     if (start !== undefined) duration.observe((performance.now() - start) / 1000);
@@ -80,13 +124,21 @@ export function createMetrics(totals?: MetricTotals) {
   return {
     plugin,
     /** A hit that was answered in front of the engine, begun at `start` as `performance.now()`. */
-    countFrontHit(status: number, start: number): void {
+    countFrontHit(status: number, page: Pick<PageKey, 'prefix'>, start: number): void {
       front.inc();
       count(status, 'hit', start);
+      countPage(page, true, start);
     },
+    countPage,
+    /** A new message that was stored and told of. */
+    sent,
+    /** The lease of a change that was moved. */
+    leaseMoved,
+    /** As they are now; of several processes, their sum. */
+    read,
     contentType: registry.contentType,
     print: async (): Promise<string> =>
-      totals ? sumOf([await totals.read()]).metrics() : registry.metrics(),
+      totals ? sumOf([await read()]).metrics() : registry.metrics(),
     /** Once it serves. */
     watch({ sockets, subscriptions, runningReplies }: Gauges): void {
       const gauge = (name: string, help: string, read: () => number) =>

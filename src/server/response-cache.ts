@@ -12,6 +12,7 @@ import type { CachedPage, Lookup, PageCache, PageKey } from '../cache/cache.ts';
 import type { MessageStore } from '../db/messages.ts';
 import { ExpectedError } from '../errors.ts';
 import type { Context } from '../resolvers/context.ts';
+import type { Metrics } from './metrics.ts';
 import { chooseEncoding, type Encoding, isKnown } from './negotiation.ts';
 import { asksForPage, type CacheablePage, createPageKeys } from './page-keys.ts';
 
@@ -30,6 +31,7 @@ interface Parts {
   readonly cache: PageCache;
   readonly messages: MessageStore;
   readonly schema: GraphQLSchema;
+  readonly metrics: Metrics;
 }
 
 /** What others may share of a read: the page, or that PostgreSQL was away; or nothing. */
@@ -40,6 +42,7 @@ interface Read {
 
 /** What the front of the server and the response cache tell each other of one request. */
 export interface PageExchange {
+  readonly began: number;
   /** What the front found already. */
   readonly looked?: { readonly key: PageKey; readonly found: Lookup };
   /** Which page it was, once it was served from the cache, or so that the next one will be. */
@@ -57,6 +60,8 @@ interface Head {
   status: string;
   etag?: string;
   encoding?: Encoding | undefined;
+  /** Of which page, when there is one, and since when. */
+  answered?: { readonly key: PageKey; readonly began: number };
 }
 
 /**
@@ -64,7 +69,7 @@ interface Head {
  * them, and never stale ones: see cache/cache.ts. Over HTTP only; says in Cache-Status (RFC 9211) what it
  * did. Asked by GET, a page has an ETag, and a client that has it already is told so (304).
  */
-export function useResponseCache({ cache, messages, schema }: Parts): Plugin<HttpContext> {
+export function useResponseCache({ cache, messages, schema, metrics }: Parts): Plugin<HttpContext> {
   const pageOf = createPageKeys(schema);
   const heads = new WeakMap<Request, Head>();
   /** Misses that are being read just now, so that others can wait for them. */
@@ -157,6 +162,9 @@ export function useResponseCache({ cache, messages, schema }: Parts): Plugin<Htt
         const context = executeArgs.contextValue as HttpContext;
         const served = await serve(page, context, encoding, execute);
         head.status = served.status;
+        if (exchange && !served.result.errors) {
+          head.answered = { key: page.key, began: exchange.began };
+        }
         if (!served.page) return served.result;
         head.encoding = encoding;
         if (request.method === 'GET') head.etag = etagOf(page.key, served.page.seq);
@@ -179,6 +187,9 @@ export function useResponseCache({ cache, messages, schema }: Parts): Plugin<Htt
       const { headers } = response;
       headers.append('vary', VARY);
       headers.set('cache-status', `chatkeep; ${head.status}`);
+      if (head.answered) {
+        metrics.countPage(head.answered.key, head.status === 'hit', head.answered.began);
+      }
       if (head.encoding) headers.set('content-encoding', head.encoding);
       if (!head.etag) return;
       headers.set('cache-control', REVALIDATED);

@@ -6,9 +6,9 @@ import { promisify } from 'node:util';
 import { brotliCompress, gzip } from 'node:zlib';
 import { createFile, type File, sendFile } from './file.ts';
 import { PAGE_HEADERS, policy } from './headers.ts';
+import { readVersion } from './version.ts';
 
 const built = fileURLToPath(new URL('../../dist/web/', import.meta.url));
-const manifest = new URL('../../package.json', import.meta.url);
 
 /** An asset's name holds a hash of what is in it. */
 const FOR_EVER = 'public, max-age=31536000, immutable';
@@ -87,10 +87,6 @@ async function fillIn(index: File, settings: object): Promise<File> {
     br: await promisify(brotliCompress)(body),
     gzip: await promisify(gzip)(body),
   });
-}
-
-async function readVersion(): Promise<string> {
-  return (JSON.parse(await readFile(manifest, 'utf8')) as { version: string }).version;
 }
 
 /** Nothing comes from another host, nothing inline runs, and nobody frames the page. */

@@ -21,12 +21,14 @@ interface Parts {
   readonly replies: Replies;
   readonly limiter: SendLimiter;
   readonly announce: Announce;
+  /** Is told when a new message came, once it is safe and others know of it. */
+  readonly countSend: (start: number) => void;
 }
 
 const MAX_MESSAGE = 32_000;
 
 /** What changes a history. Whatever is answered here is stored. */
-export function createSending({ messages, replies, limiter, announce }: Parts) {
+export function createSending({ messages, replies, limiter, announce, countSend }: Parts) {
   async function takeTurn(viewer: Claims): Promise<void> {
     const taken = await limiter.take(viewer.sub);
     if (taken.ok) return;
@@ -41,6 +43,7 @@ export function createSending({ messages, replies, limiter, announce }: Parts) {
     body: SentBody,
     { isChosen, awaitReply }: { isChosen: boolean; awaitReply: boolean },
   ): Promise<MessageRow> {
+    const start = performance.now();
     // Before the limiter: a retry is no new message and must not be refused.
     const claimed = isChosen ? await messages.claimed(viewer, body) : undefined;
     if (claimed) return answerAgain(viewer, first(claimed), awaitReply);
@@ -56,6 +59,7 @@ export function createSending({ messages, replies, limiter, announce }: Parts) {
       return answerAgain(viewer, first(stored), awaitReply);
     }
     await announce(viewer.sub, stored.row.seq);
+    countSend(start);
     replies.start(viewer, stored.row, token);
     return awaitReply ? replies.ended(viewer, stored.row.id) : stored.row;
   }

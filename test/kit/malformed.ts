@@ -332,6 +332,8 @@ const PATHS = [
     '/health',
     '/ready',
     '/metrics',
+    '/status',
+    '/status/constructor',
     '/sw.js',
     '/%',
     '/%ff',

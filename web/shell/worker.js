@@ -5,7 +5,7 @@
 const SHELL = 'shell';
 
 /** What a browser may open that is the server's, not the page's. */
-const SERVERS = /^\/(graphql|graphiql|health|ready|metrics)(\/|$)/;
+const SERVERS = /^\/(graphql|graphiql|health|ready|metrics|status)(\/|$)/;
 
 async function install() {
   const shell = await caches.open(SHELL);
