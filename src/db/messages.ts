@@ -148,14 +148,21 @@ export function createMessageStore(database: Database) {
       return found;
     },
 
-    /** Deletes a message and leaves a tombstone; answers the change's number. */
-    async delete(claims: Claims, id: string): Promise<bigint | undefined> {
+    /**
+     * Deletes a message and leaves a tombstone; answers the change's number, also that of an earlier
+     * deletion. Undefined for an id that never was the user's.
+     */
+    async delete(
+      claims: Claims,
+      id: string,
+    ): Promise<{ readonly seq: bigint; readonly isNew: boolean } | undefined> {
       const [, gone, tombstones] = await database.asUser(claims, (db) => [
         openHistory(db),
         db.delete(chatHistory).where(one(claims.sub, id)).returning({ id: chatHistory.id }),
         db.select({ seq: chatDeletions.seq }).from(chatDeletions).where(tombstone(claims.sub, id)),
       ]);
-      return gone.length > 0 ? tombstones[0]?.seq : undefined;
+      const [deleted] = tombstones;
+      return deleted && { seq: deleted.seq, isNew: gone.length > 0 };
     },
 
     /** What changed after a number. Fewer than `limit` changes are all there are up to `seq`. */

@@ -120,10 +120,12 @@ export function createSending({ messages, replies, limiter, announce, countSend 
     /** Deletes an exchange for good; a reply that is being written stops. */
     async delete(viewer: Claims, givenId: string): Promise<string> {
       const id = checkId('id', givenId);
-      const seq = await messages.delete(viewer, id);
-      if (seq === undefined) throw notFound();
-      await announce(viewer.sub, seq);
+      const deleted = await messages.delete(viewer, id);
+      if (!deleted) throw notFound();
+      // Also of an earlier deletion: the process that did it may have died before it told anybody.
+      await announce(viewer.sub, deleted.seq);
       replies.letGo(viewer, id);
+      if (!deleted.isNew) throw notFound();
       return id;
     },
   };

@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import postgres from 'postgres';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { clientOf, failureOf } from '../kit/client.ts';
 import {
   createFreshness,
+  DELETE,
   type Entry,
   type Freshness,
   LEASE_MS,
@@ -138,6 +140,14 @@ describe.runIf(redisAvailable)(`a page after an acknowledgement, SEED=${SEED}`, 
       if (found?.['n'] === ids.length) return;
       await sleep(1);
     }
+  }
+
+  /** Once all are gone for good. */
+  async function deleted(entries: readonly Entry[]): Promise<void> {
+    const ids = entries.map(({ id }) => id);
+    await expect
+      .poll(() => admin`select from chat_deletions where id = any(${ids})`, { interval: 1 })
+      .toHaveLength(ids.length);
   }
 
   /** Once everybody sees each message that may have been stored, wherever they read. */
@@ -303,6 +313,49 @@ describe.runIf(redisAvailable)(`a page after an acknowledgement, SEED=${SEED}`, 
       // Else no old page was there to be shown.
       expect(exposed).toBeGreaterThan(0);
       tell({ task }, { also: late });
+    },
+  );
+
+  it(
+    'has lost what was deleted once the deletion was sent again, its process having been killed',
+    TIMEOUT,
+    async ({ task }) => {
+      const shown: string[] = [];
+      let exposed = 0;
+      for (let i = 0; i < times(1, 6); i += 1) {
+        const [member, other, third] = rotated(members(), random.below(3));
+        const witnesses = await newWitnesses();
+        const entries = witnesses.map((person) => [...person.entries.values()][0] as Entry);
+        for (const entry of entries) entry.changing = true;
+        member.redisGate.blackHole();
+        const deletions = witnesses.map(({ token }, n) =>
+          clientOf(member, token)
+            .ask(DELETE, { id: entries[n]?.id })
+            .catch(() => undefined),
+        );
+        await deleted(entries);
+        fresh.killed(member);
+        await member.kill();
+        await Promise.all(deletions);
+        await Promise.all(
+          witnesses.map(async (person, n) => {
+            const { id } = entries[n] as Entry;
+            const old = await fresh.read(person, third, 'history');
+            if (old?.isHit && old.shown.has(id)) exposed += 1;
+            const again = await clientOf(other, person.token).ask(DELETE, { id });
+            expect(failureOf(again)).toBe('NOT_FOUND');
+            const page = await fresh.read(person, third, 'history');
+            if (page?.shown.has(id)) shown.push('history showed what was NOT_FOUND elsewhere');
+          }),
+        );
+        member.redisGate.open();
+        await member.start();
+        fresh.revived();
+        await redisIsUp(member);
+      }
+      // Else no old page was there to be shown.
+      expect(exposed).toBeGreaterThan(0);
+      tell({ task }, { also: shown });
     },
   );
 });

@@ -66,7 +66,7 @@ const FIELDS = 'id status response';
 const SEND = `mutation ($input: SendMessageInput!) { sendMessage(input: $input) { message { ${FIELDS} } } }`;
 const STOP = `mutation ($id: ID!) { stopReply(id: $id) { ${FIELDS} } }`;
 const RETRY = `mutation ($id: ID!) { retryReply(id: $id) { ${FIELDS} } }`;
-const DELETE = 'mutation ($id: ID!) { deleteMessage(id: $id) }';
+export const DELETE = 'mutation ($id: ID!) { deleteMessage(id: $id) }';
 
 export interface Read {
   readonly isHit: boolean;
