@@ -6,7 +6,10 @@ import { isLong, times } from '../kit/promises.ts';
 import { redisAvailable } from '../kit/redis.ts';
 import { startServer, type TestServer } from '../kit/server.ts';
 import { report } from '../kit/trials.ts';
-import { calm, close, crashPostgres, expectAll, hurt, seeds } from './model/commands.ts';
+import { calm } from './model/commands.ts';
+import { close, expectAll } from './model/end.ts';
+import { crashPostgres, hurt } from './model/parts.ts';
+import { seeds } from './model/texts.ts';
 import {
   createWorld,
   runsOf,
