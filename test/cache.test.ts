@@ -127,10 +127,14 @@ describe.each(forms)('a page cache $form', ({ available, create }) => {
   });
 
   it.runIf(available)('counts a lease from the look before the reading', async () => {
-    const seen = await seenAt();
-    const end = performance.now() + LEASE_MS;
-    await sleep(LEASE_MS * 0.4);
-    if (!(await cache.fill(key, page(7n), seen, DAY_S))) return; // a machine that was too slow
+    let end = 0;
+    for (let isFilled = false; !isFilled; ) {
+      const seen = await seenAt();
+      end = performance.now() + LEASE_MS;
+      await sleep(LEASE_MS * 0.4);
+      // Refused on a machine that was too slow: then once more.
+      isFilled = await cache.fill(key, page(7n), seen, DAY_S);
+    }
     let lastHit = 0;
     for (;;) {
       const askedAt = performance.now();
