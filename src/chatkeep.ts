@@ -5,6 +5,7 @@ import { startEmbeddedPostgres } from './db/embedded/index.ts';
 import { createMessageStore } from './db/messages.ts';
 import { migrateDatabase } from './db/migrate.ts';
 import { createReplyStore } from './db/replies.ts';
+import { createSearchBuilder, type SearchBuilder } from './db/search-index.ts';
 import { createUserStore } from './db/users.ts';
 import type { Env } from './env.ts';
 import { createMemoryEvents } from './events/memory.ts';
@@ -78,10 +79,15 @@ export async function prepareDatabase(env: Env, options: StartOptions): Promise<
     ? undefined
     : await startEmbeddedPostgres({ dataDir: env.dataDir, log, onProgress, onLost });
   const { ownerUrl, url } = env.database ?? (embedded as NonNullable<typeof embedded>);
-  const stop = async () => embedded?.stop();
+  let searchBuilder: SearchBuilder | undefined;
+  const stop = async () => {
+    await searchBuilder?.stop();
+    await embedded?.stop();
+  };
   try {
     const { strongRole } = await migrateDatabase(ownerUrl, url);
     if (strongRole) log.warn(strongRole);
+    searchBuilder = createSearchBuilder(ownerUrl, log);
   } catch (error) {
     await stop();
     throw error;

@@ -25,6 +25,7 @@ async function hostedDatabase(
   await admin.unsafe(`
     create role ${name} login createrole password 'secret';
     grant authenticated, chatkeep_worker to ${name} with admin option;
+    grant chatkeep_search to ${name} with admin true, inherit false, set false;
     alter schema public owner to ${name};
     grant create on database ${new URL(ownerUrl).pathname.slice(1)} to ${name};
   `);

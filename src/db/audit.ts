@@ -69,7 +69,8 @@ export async function auditDatabase(tx: postgres.TransactionSql): Promise<readon
       )
 
       union all
-      -- The one exception: the worker sees every lease, and no text.
+      -- The exceptions: the worker sees every lease, and no text; a search sees every text, and only the
+      -- functions below act as it.
       select format('The policy "%s" on %s lets through more than a user''s own rows: %s.',
         p.polname, p.polrelid::regclass, condition)
       from pg_policy p join ours on ours.oid = p.polrelid,
@@ -79,6 +80,8 @@ export async function auditDatabase(tx: postgres.TransactionSql): Promise<readon
           case p.polrelid::regclass::text when 'auth.users' then 'id' else 'user_id' end)
         and not (p.polrelid::regclass::text = 'public.chat_reply_leases'
           and p.polroles = array[to_regrole('chatkeep_worker')::oid])
+        and not (p.polrelid::regclass::text = 'public.chat_history' and p.polcmd in ('r', 'w')
+          and p.polroles = array[to_regrole('chatkeep_search')::oid])
 
       union all
       select format('%s may %s %s, where no policy holds.', role, privilege, oid::regclass)
@@ -93,6 +96,36 @@ export async function auditDatabase(tx: postgres.TransactionSql): Promise<readon
       from bound
       where role = 'chatkeep_worker'
         and not (oid::regclass::text = 'public.chat_reply_leases' and privilege in ('SELECT', 'UPDATE'))
+
+      union all
+      select format('chatkeep_search may %s %s; it needs to see messages and to fill in what is searched.',
+        privilege, oid::regclass)
+      from bound
+      where role = 'chatkeep_search' and not (oid::regclass::text = 'public.chat_history'
+        and (privilege = 'SELECT' or privilege = 'UPDATE' and not has_table_privilege(grantee, oid, 'UPDATE')))
+
+      union all
+      select format('%s may update more of %s than what is searched.', 'chatkeep_search', a.attrelid::regclass)
+      from pg_attribute a cross join aclexplode(a.attacl) acl
+      where acl.grantee = to_regrole('chatkeep_search') and acl.privilege_type = 'UPDATE'
+        and a.attname <> 'search_text'
+
+      union all
+      -- It sees the messages of everybody: what acts as it is known, and asks auth.uid() or is not for users.
+      select format('The function %s acts as chatkeep_search.', signature)
+      from functions where proowner = to_regrole('chatkeep_search')
+        and proname not in ('search', 'fill_search', 'is_filled')
+
+      union all
+      select format('%s may execute the function %s, which is not for users.', r.rolname, f.signature)
+      from functions f cross join aclexplode(f.proacl) acl join pg_roles r on r.oid = acl.grantee
+      where f.proname in ('fill_search', 'is_filled') and r.rolname in ('authenticated', 'chatkeep_worker')
+
+      union all
+      select distinct format('%s may act as chatkeep_search.', m.member::regrole)
+      from pg_auth_members m join pg_roles r on r.oid = m.member
+      where m.roleid = to_regrole('chatkeep_search') and not r.rolsuper
+        and pg_has_role(m.member, m.roleid, 'usage')
 
       union all
       select distinct format(case v.relkind
@@ -133,18 +166,20 @@ export async function auditDatabase(tx: postgres.TransactionSql): Promise<readon
       from pg_namespace n cross join aclexplode(n.nspacl) acl
       left join pg_roles r on r.oid = acl.grantee
       where (n.nspname = 'chatkeep' or n.nspname = 'public' and acl.privilege_type = 'CREATE')
-        and (acl.grantee = 0 or r.rolname in ('anon', 'authenticated', 'chatkeep_worker'))
+        and (acl.grantee = 0
+          or r.rolname in ('anon', 'authenticated', 'chatkeep_worker', 'chatkeep_search'))
         and not (acl.privilege_type = 'USAGE' and acl.grantee <> 0 and r.rolname <> 'anon')
 
       union all
       select format('The role %s goes round row level security.', rolname)
       from pg_roles
-      where rolname in ('authenticated', 'chatkeep_worker') and (rolsuper or rolbypassrls)
+      where rolname in ('authenticated', 'chatkeep_worker', 'chatkeep_search') and (rolsuper or rolbypassrls)
 
       union all
       select format('The role %s owns %s.', relowner::regrole, oid::regclass)
       from pg_class join ours using (oid)
-      where relowner in (to_regrole('authenticated'), to_regrole('chatkeep_worker'))
+      where relowner in
+        (to_regrole('authenticated'), to_regrole('chatkeep_worker'), to_regrole('chatkeep_search'))
     )
     select finding from findings order by finding`;
   return findings.map(({ finding }) => finding);

@@ -3,6 +3,7 @@ import { drizzle } from 'drizzle-orm/postgres-js';
 import { migrate } from 'drizzle-orm/postgres-js/migrator';
 import postgres from 'postgres';
 import { poolerOptions } from './pooler.ts';
+import { buildSmallSearch } from './search-index.ts';
 
 /** Where the migrations are, for whoever only wants to know which there are. */
 export const migrationsFolder = fileURLToPath(new URL('../../drizzle', import.meta.url));
@@ -31,6 +32,7 @@ export async function migrateDatabase(ownerUrl: string, url: string): Promise<Mi
   try {
     await sql`select pg_advisory_lock(${LOCK})`;
     await migrate(drizzle(sql), { migrationsFolder });
+    await buildSmallSearch(sql);
     const login =
       ownerUrl === url ? await currentUser(sql) : decodeURIComponent(new URL(url).username);
     await letActAs(sql, login);

@@ -1,8 +1,8 @@
-import { and, eq, type SQL, sql } from 'drizzle-orm';
+import { eq, sql } from 'drizzle-orm';
 import type { QueryBuilder } from './database.ts';
 import type { PageQuery } from './pages.ts';
 import { chatCounters, chatHistory, type MessageRow } from './schema.ts';
-import { columns, olderThan, type Position } from './statements.ts';
+import { columns, one, type Position } from './statements.ts';
 
 /** A text to look for, folded as chatkeep.fold() folds; found anywhere, as a part of a word too. */
 export type Needle = string;
@@ -24,14 +24,17 @@ export interface SearchQuery extends Filter {
   readonly within: 'BOTH' | 'MESSAGE' | 'RESPONSE';
 }
 
-/** A hit's place, and the rank it stood at: where RELEVANCE goes on. */
+/** A hit's place, and the rank it stood at: where RELEVANCE goes on, and both among near spellings. */
 export interface SearchPlace extends Position {
   readonly rank?: number | undefined;
 }
 
 export interface SearchHit {
   readonly row: MessageRow;
-  /** 0: every needle is a word of the text; 1: begins one; 2: is in it; 3: only something near is. */
+  /**
+   * 0: every needle is a word of the text; 1: begins one; 2: is in it, which NEWEST says of all; 3: it is not,
+   * but something near it is.
+   */
   readonly rank: number;
   /** Whether nothing holds the needles, and this one comes near. */
   readonly approximate: boolean;
@@ -46,55 +49,42 @@ export interface SearchFound {
 
 const ALL_MOODS = ['POSITIVE', 'NEUTRAL', 'NEGATIVE'] as const;
 const START = { createdAt: 'infinity', id: 'ffffffff-ffff-ffff-ffff-ffffffffffff' };
+const NEAR = 3;
 
-/** The hits and the user's `seq` in one statement. One more than asked for tells whether there are more. */
+/**
+ * The hits and the user's `seq` in one statement, one hit more than asked for to tell whether there are more.
+ * chatkeep.search() finds the ids; what stands under them is read as the user.
+ */
 export function searchStatement(db: QueryBuilder, userId: string, query: SearchQuery) {
-  const moods = `{${(query.moods ?? ALL_MOODS).join(',')}}`;
+  const place = query.place ?? START;
   const flags =
     query.hasPersonalityContext === undefined ? '{t,f}' : `{${query.hasPersonalityContext}}`;
-  const hits = db
-    .select()
-    .from(chatHistory)
-    .where(
-      and(
-        eq(chatHistory.userId, userId),
-        sql`${chatHistory.createdAt} >= ${query.from?.toISOString() ?? '-infinity'}::timestamptz`,
-        sql`${chatHistory.createdAt} < ${query.to?.toISOString() ?? 'infinity'}::timestamptz`,
-        olderThan(query.place ?? START),
-        sql`${chatHistory.mood} = any(${moods}::chat_mood[])`,
-        sql`${chatHistory.hasPersonalityContext} = any(${flags}::boolean[])`,
-        ...query.needles.map((needle) => holds(needle, query.within)),
-        ...query.excluded.map((needle) => sql`not ${holds(needle, 'BOTH')}`),
-      ),
-    )
-    .orderBy(sql`${chatHistory.createdAt} desc, ${chatHistory.id} desc`)
-    .limit(query.size + 1)
-    .as('hits');
-  const row = Object.fromEntries(
-    Object.keys(columns).map((name) => [name, hits[name as keyof typeof columns]]),
-  ) as { [K in keyof typeof columns]: (typeof hits)[K] };
+  const found = sql`chatkeep.search(
+    ${arrayOf(query.needles)}::text[], ${arrayOf(query.excluded)}::text[], ${query.within}, ${query.order},
+    ${query.size + 1}::int, ${place.createdAt}::timestamptz, ${place.id}::uuid, ${query.place?.rank ?? null}::int,
+    ${query.from?.toISOString() ?? '-infinity'}::timestamptz, ${query.to?.toISOString() ?? 'infinity'}::timestamptz,
+    ${arrayOf(query.moods ?? ALL_MOODS)}::chat_mood[], ${flags}::boolean[]) as hit`;
   return db
-    .select({ seq: chatCounters.seq, row })
+    .select({ seq: chatCounters.seq, row: columns, rank: sql<number | null>`hit.rank` })
     .from(chatCounters)
-    .leftJoinLateral(hits, sql`true`)
+    .leftJoin(found, sql`true`)
+    .leftJoin(chatHistory, one(userId, sql`hit.id`))
     .where(eq(chatCounters.userId, userId))
-    .orderBy(sql`${hits.createdAt} desc, ${hits.id} desc`);
+    .orderBy(sql`hit.rank, hit.created_at desc, hit.id desc`);
 }
 
 type Found = Awaited<ReturnType<typeof searchStatement>>;
 
 /** What a search's statement has found. */
 export function searchOf(found: Found, { size }: SearchQuery): SearchFound {
-  const hits = found.flatMap(({ row }) =>
-    row === null ? [] : [{ row: row as MessageRow, rank: 2, approximate: false }],
+  const hits = found.flatMap(({ row, rank }) =>
+    row === null || rank === null
+      ? []
+      : [{ row: row as MessageRow, rank, approximate: rank === NEAR }],
   );
   return { seq: found[0]?.seq ?? 0n, hits: hits.slice(0, size), hasMore: hits.length > size };
 }
 
-function holds(needle: Needle, within: SearchQuery['within']): SQL {
-  const inMessage = sql`position(chatkeep.fold(${needle}) in chatkeep.fold(${chatHistory.message})) > 0`;
-  const inResponse = sql`position(chatkeep.fold(${needle}) in chatkeep.fold(${chatHistory.response})) > 0`;
-  if (within === 'MESSAGE') return inMessage;
-  if (within === 'RESPONSE') return inResponse;
-  return sql`(${inMessage} or ${inResponse})`;
-}
+/** An array's literal: https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO */
+const arrayOf = (texts: readonly string[]): string =>
+  `{${texts.map((text) => `"${text.replace(/["\\]/g, '\\$&')}"`).join(',')}}`;

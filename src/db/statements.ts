@@ -25,7 +25,7 @@ export const columns = getTableColumns(chatHistory);
 /** First statement of every change: see chatkeep.open_history() in drizzle/. */
 export const openHistory = (db: QueryBuilder) => db.execute(sql`select chatkeep.open_history()`);
 
-export const one = (userId: string, id: string | AnyColumn) =>
+export const one = (userId: string, id: string | AnyColumn | SQL) =>
   and(eq(chatHistory.userId, userId), eq(chatHistory.id, id));
 
 export const tombstone = (userId: string, id: string) =>
