@@ -120,10 +120,12 @@ function viewerOf({ sub, exp, email }: JWTPayload): Viewer {
 const required = { audience: AUDIENCE, requiredClaims: ['exp', 'sub', 'aud'] };
 
 function secretCheck(secret: string): Check {
-  const key = Buffer.from(secret);
+  const hmac = { name: 'HMAC', hash: 'SHA-256' };
+  // Once: of bytes jose makes a key for each token.
+  const key = crypto.subtle.importKey('raw', Buffer.from(secret), hmac, false, ['verify']);
   return {
     verify: async (token) =>
-      (await jwtVerify(token, key, { ...required, algorithms: ['HS256'] })).payload,
+      (await jwtVerify(token, await key, { ...required, algorithms: ['HS256'] })).payload,
     keys: () => undefined,
   };
 }
