@@ -5,6 +5,7 @@ import {
   type Around,
   type AroundQuery,
   aroundStatement,
+  type Exchange,
   type Page,
   type PageQuery,
   pageStatement,
@@ -29,7 +30,7 @@ import {
 } from './statements.ts';
 import { type MoodPoint, type TrendQuery, trendStatement } from './trend.ts';
 
-export type { MessageRow, MoodPoint, Page, Position, TrendQuery };
+export type { Exchange, MessageRow, MoodPoint, Page, Position, TrendQuery };
 
 export interface NewMessage {
   readonly id: string;

@@ -22,11 +22,14 @@ export interface PageQuery extends Filter {
   readonly offset?: number | undefined;
 }
 
+/** An exchange as its user sees it, without what the server alone goes by. */
+export type Exchange = Omit<MessageRow, 'seq' | 'replySeq' | 'hasDefaultContext'>;
+
 export interface Page {
   /** The user's newest change, as read in the same statement as the rows. */
   readonly seq: bigint;
   /** Newest first, whichever way the page was read. */
-  readonly rows: readonly MessageRow[];
+  readonly rows: readonly Exchange[];
   /** Whether there are more in the direction in which it was read. */
   readonly hasMore: boolean;
 }
@@ -80,7 +83,10 @@ interface Values {
 const value = (name: keyof Values) => sql.placeholder(name);
 const nameOf = (param: unknown) => (param as Placeholder<keyof Values>).name;
 
-const COLUMNS = Object.entries(columns) as [keyof MessageRow, AnyColumn][];
+const { userId: _, seq: __, replySeq: ___, hasDefaultContext: ____, ...shown } = columns;
+/** Each value of a page costs something, be it asked for or not. */
+const COLUMNS = Object.entries(shown) as [keyof typeof shown, AnyColumn][];
+const ID = COLUMNS.findIndex(([name]) => name === 'id');
 
 /** One page and the user's `seq` in one statement. */
 export function pageStatement(userId: string, query: PageQuery): Prepared<Page> {
@@ -91,7 +97,7 @@ export function pageStatement(userId: string, query: PageQuery): Prepared<Page> 
       limit: query.size + 1,
       offset: query.offset ?? 0,
     }),
-    read: (found) => pageOf(found, query),
+    read: (found) => pageOf(userId, found, query),
   };
 }
 
@@ -105,7 +111,7 @@ export function aroundStatement(userId: string, query: AroundQuery): Prepared<Ar
       newer: newer + 1,
       older: older + 1,
     }),
-    read: (found) => aroundOf(found, query),
+    read: (found) => aroundOf(userId, found, query),
   };
 }
 
@@ -148,7 +154,7 @@ const BUILT = {
   newer: withSeq(stretch('newer', given, 'limit').offset(value('offset')).as('page')),
   around: withSeq(
     stretch('newer', found, 'newer')
-      .unionAll(new QueryBuilder().select().from(chatHistory).where(and(isIt, fits)))
+      .unionAll(new QueryBuilder().select(shown).from(chatHistory).where(and(isIt, fits)))
       .unionAll(stretch('older', found, 'older'))
       .as('page'),
   ),
@@ -158,7 +164,7 @@ const BUILT = {
 function stretch(towards: PageQuery['towards'], place: Place, limit: keyof Values) {
   const { beyond, order } = DIRECTIONS[towards];
   return new QueryBuilder()
-    .select()
+    .select(shown)
     .from(chatHistory)
     .where(and(ofUser, beyond(place), fits))
     .orderBy(order)
@@ -180,8 +186,8 @@ function withSeq(page: ReturnType<ReturnType<typeof stretch>['as']>) {
 type Rows = readonly unknown[][];
 
 /** What a page's statement has found: the counter, then the row's columns, in each row. */
-function pageOf(found: Rows, { size, towards }: PageQuery): Page {
-  const rows = rowsOf(found);
+function pageOf(userId: string, found: Rows, { size, towards }: PageQuery): Page {
+  const rows = rowsOf(userId, found);
   return {
     seq: seqOf(found),
     rows: towards === 'older' ? rows.slice(0, size) : rows.slice(-size),
@@ -190,8 +196,12 @@ function pageOf(found: Rows, { size, towards }: PageQuery): Page {
 }
 
 /** The same for what is around an exchange; undefined if that is not there. */
-function aroundOf(found: Rows, { id, newer, older }: AroundQuery): Around | undefined {
-  const rows = rowsOf(found);
+function aroundOf(
+  userId: string,
+  found: Rows,
+  { id, newer, older }: AroundQuery,
+): Around | undefined {
+  const rows = rowsOf(userId, found);
   const middle = rows.findIndex((row) => row.id === id);
   if (middle === -1) return undefined;
   return {
@@ -204,15 +214,19 @@ function aroundOf(found: Rows, { id, newer, older }: AroundQuery): Around | unde
 
 const seqOf = (found: Rows) => BigInt((found[0]?.[0] as string | undefined) ?? 0);
 
-const rowsOf = (found: Rows) => (found[0]?.[1 + USER_ID] == null ? [] : found.map(rowOf));
+/** An empty page is a counter alone, or nothing at all. */
+function rowsOf(userId: string, found: Rows): Exchange[] {
+  const [first] = found;
+  const isEmpty = first === undefined || first[1 + ID] === null;
+  return isEmpty ? [] : found.map((values) => rowOf(userId, values));
+}
 
-const USER_ID = COLUMNS.findIndex(([name]) => name === 'userId');
-
-function rowOf(values: readonly unknown[]): MessageRow {
-  const row: Record<string, unknown> = {};
-  COLUMNS.forEach(([name, column], i) => {
+function rowOf(userId: string, values: readonly unknown[]): Exchange {
+  const row: Record<string, unknown> = { userId };
+  for (let i = 0; i < COLUMNS.length; i += 1) {
+    const [name, column] = COLUMNS[i] as (typeof COLUMNS)[number];
     const value = values[1 + i];
     row[name] = value === null ? null : column.mapFromDriverValue(value);
-  });
-  return row as MessageRow;
+  }
+  return row as Exchange;
 }

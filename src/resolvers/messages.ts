@@ -1,4 +1,4 @@
-import { findMessage, type MessageRow } from '../services/history.ts';
+import { type Exchange, findMessage, type MessageRow } from '../services/history.ts';
 import type { SendRequest } from '../services/sending.ts';
 import { type Context, signedIn } from './context.ts';
 import { encodeCursor } from './cursor.ts';
@@ -6,7 +6,7 @@ import { encodeCursor } from './cursor.ts';
 type ById = { readonly id: string };
 
 /** Where an exchange stands in the history: hand it back as `after` or `before`. */
-export const placeOf = (row: MessageRow): string => encodeCursor(row.userId, row);
+export const placeOf = (row: Exchange): string => encodeCursor(row.userId, row);
 
 export const message = async ({ id }: ById, context: Context): Promise<MessageRow | null> =>
   (await findMessage(context.services.messages, signedIn(context), id)) ?? null;

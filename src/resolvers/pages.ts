@@ -1,9 +1,4 @@
-import {
-  type HistoryRequest,
-  historyPage,
-  type MessageRow,
-  type Page,
-} from '../services/history.ts';
+import { type Exchange, type HistoryRequest, historyPage, type Page } from '../services/history.ts';
 import {
   type SearchHit,
   type SearchRequest,
@@ -16,12 +11,12 @@ import { placeOf } from './messages.ts';
 
 export interface Edge {
   readonly cursor: string;
-  readonly node: MessageRow;
+  readonly node: Exchange;
 }
 
 export interface Connection<E extends Edge = Edge> {
   readonly edges: readonly E[];
-  readonly nodes: readonly MessageRow[];
+  readonly nodes: readonly Exchange[];
   /** The user's newest change that the page shows. */
   readonly seq: bigint;
   readonly pageInfo: {
@@ -76,7 +71,7 @@ export async function searchChats(
 }
 
 // A cursor has a checksum: made for who asks for it.
-const edgeOf = (row: MessageRow): Edge => ({
+const edgeOf = (row: Exchange): Edge => ({
   node: row,
   get cursor() {
     return placeOf(row);

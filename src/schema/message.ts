@@ -1,4 +1,5 @@
-import type { MessageRow } from '../services/history.ts';
+import type { Exchange } from '../services/history.ts';
+import { instantOf } from '../resolvers/instant.ts';
 import * as resolve from '../resolvers/messages.ts';
 import { builder } from './builder.ts';
 import { Node } from './node.ts';
@@ -23,7 +24,7 @@ export const Mood = builder.enumType('Mood', {
   } as const,
 });
 
-export const ChatMessage = builder.objectRef<MessageRow>('ChatMessage').implement({
+export const ChatMessage = builder.objectRef<Exchange>('ChatMessage').implement({
   description: 'One exchange: what the user wrote and what came back.',
   interfaces: [Node],
   fields: (t) => ({
@@ -61,12 +62,12 @@ export const ChatMessage = builder.objectRef<MessageRow>('ChatMessage').implemen
       type: 'DateTime',
       description:
         'When the message was stored. The history is in this order, and no two messages that a user sent share a millisecond.',
-      resolve: (row) => new Date(row.createdAt),
+      resolve: (row) => instantOf(row.createdAt),
     }),
     updatedAt: t.field({
       type: 'DateTime',
       description: 'When the exchange last changed.',
-      resolve: (row) => new Date(row.updatedAt),
+      resolve: (row) => instantOf(row.updatedAt),
     }),
   }),
 });
@@ -96,7 +97,7 @@ const SendMessageInput = builder.inputType('SendMessageInput', {
 });
 
 const SendMessagePayload = builder
-  .objectRef<{ message: MessageRow }>('SendMessagePayload')
+  .objectRef<{ message: Exchange }>('SendMessagePayload')
   .implement({
     description: 'What became of a message.',
     fields: (t) => ({

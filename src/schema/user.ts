@@ -1,4 +1,5 @@
 import { setPersonality, signInAsGuest, viewer } from '../resolvers/accounts.ts';
+import { instantOf } from '../resolvers/instant.ts';
 import type { SignedIn, UserRow } from '../services/accounts.ts';
 import { builder } from './builder.ts';
 import { Node } from './node.ts';
@@ -12,7 +13,7 @@ const User = builder.objectRef<UserRow>('User').implement({
     createdAt: t.field({
       type: 'DateTime',
       description: 'When the account was made.',
-      resolve: (user) => new Date(user.createdAt),
+      resolve: (user) => instantOf(user.createdAt),
     }),
     personality: t.expose('personality', {
       type: 'JSON',

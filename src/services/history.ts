@@ -1,9 +1,9 @@
 import type { Claims } from '../db/database.ts';
-import type { MessageRow, MessageStore, Page as Read, Position } from '../db/messages.ts';
+import type { Exchange, MessageRow, MessageStore, Page as Read, Position } from '../db/messages.ts';
 import { badInput, notFound } from '../errors.ts';
 import { checkId, checkInstant, checkRange } from './input.ts';
 
-export type { MessageRow, Position };
+export type { Exchange, MessageRow, Position };
 
 /** A page of the list that is newest first. */
 export interface Page extends Pick<Read, 'seq' | 'rows'> {
