@@ -8,6 +8,13 @@ export interface Gate {
   readonly connections: number;
   /** How many pieces clients have sent; a command by itself is one. */
   readonly asked: number;
+  /**
+   * How often a client has said something after an answer had come to it. Exact under a `delay` alone: what is
+   * sent in several pieces is all here then before the answer to the first of them gets there.
+   */
+  readonly trips: number;
+  /** Keeps back the answers to all but the next so many trips, until `open`. */
+  allow(trips: number): void;
   /** Cuts all connections; new ones are let through. */
   cut(): void;
   /** Cuts all connections, and each new one at once. */
@@ -38,6 +45,10 @@ interface Link {
   readonly outside: Socket;
   marked: boolean;
   swallowed: boolean;
+  /** Whether an answer has come since the client last said something. */
+  answered: boolean;
+  /** Whether it is on a trip too many. */
+  stopped: boolean;
 }
 
 /** A TCP proxy in front of the server of a URL, which it looks up anew for each connection. */
@@ -53,6 +64,8 @@ export async function startGate(
   let committed = () => {};
   let connections = 0;
   let asked = 0;
+  let trips = 0;
+  let allowed = Number.POSITIVE_INFINITY;
 
   // What comes goes on at once: else small pieces wait 40 ms for each other's acknowledgement.
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (inside) => {
@@ -70,10 +83,21 @@ export async function startGate(
       noDelay: true,
     });
     outside.on('error', () => {});
-    const link = { inside, outside, marked: false, swallowed: state === 'black hole' };
+    const link: Link = {
+      inside,
+      outside,
+      marked: false,
+      swallowed: state === 'black hole',
+      answered: true,
+      stopped: false,
+    };
     links.add(link);
     pass(link, inside, outside, (chunk) => {
       if (mark?.test(chunk.toString('latin1'))) link.marked = true;
+      if (!link.answered) return;
+      link.answered = false;
+      trips += 1;
+      link.stopped = trips > allowed;
     });
     pass(link, outside, inside, (chunk) => {
       if (state === 'holding' && chunk.includes('COMMIT')) committed();
@@ -97,11 +121,13 @@ export async function startGate(
       if (link.swallowed) return;
       see(chunk);
       const write = () => {
+        if (from === link.outside) link.answered = true;
         if (to.destroyed || to.write(chunk)) return;
         from.pause();
         to.once('drain', () => from.resume());
       };
-      if (state === 'holding' && from === link.outside) held.push(write);
+      const isKept = state === 'holding' || link.stopped;
+      if (isKept && from === link.outside) held.push(write);
       else if (delayMs > 0 || late.length > 0) {
         late.push(write);
         setTimeout(() => late.shift()?.(), delayMs);
@@ -132,6 +158,12 @@ export async function startGate(
     get asked() {
       return asked;
     },
+    get trips() {
+      return trips;
+    },
+    allow(more) {
+      allowed = trips + more;
+    },
     cut,
     shut() {
       state = 'shut';
@@ -140,6 +172,8 @@ export async function startGate(
     open() {
       state = 'open';
       delayMs = 0;
+      allowed = Number.POSITIVE_INFINITY;
+      for (const link of links) link.stopped = false;
       for (const write of held.splice(0)) write();
       for (const { inside, outside, swallowed } of links) {
         if (!swallowed) continue;
