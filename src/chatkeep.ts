@@ -23,6 +23,7 @@ import { createGraphiql } from './server/graphiql.ts';
 import { createGraphql } from './server/graphql.ts';
 import { createHotPath } from './server/hot-path.ts';
 import { createHttpServer, listen, type Readiness } from './server/http.ts';
+import { createPages } from './server/pages.ts';
 import { createMetrics, type MetricTotals } from './server/metrics.ts';
 import { createStatus } from './server/status.ts';
 import { createSubscriptions } from './server/subscriptions.ts';
@@ -150,11 +151,13 @@ export async function startChatkeep(env: Env, options: StartOptions): Promise<Ch
     const users = createTally(limits.perUser);
     const maskError = createErrorMask(log, { hints: env.graphiql });
     const subscribe = createSubscriptions({ schema, maskError });
-    const hotPath = createHotPath({ cache, tokens, metrics });
+    const pages = createPages({ cache, messages });
+    const hotPath = createHotPath({ cache, pages, services, tokens, metrics });
     const graphql = createGraphql({
       services,
       tokens,
       cache,
+      pages,
       maskError,
       subscribe,
       users,

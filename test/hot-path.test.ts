@@ -62,14 +62,31 @@ function headerOf({ head }: Raw, name: string): string | undefined {
   return at === -1 ? undefined : head[at + 1];
 }
 
-async function frontHits(): Promise<number> {
+/** How many pages the front has answered, from the cache or not. */
+async function inFront(kind: 'hits' | 'misses'): Promise<number> {
   const text = await (await fetch(`${server.url}/metrics`)).text();
-  return Number(/^chatkeep_front_hits_total (\d+)$/m.exec(text)?.[1]);
+  return Number(new RegExp(`^chatkeep_front_${kind}_total (\\d+)$`, 'm').exec(text)?.[1]);
 }
 
-/** The same operation in other bytes, so that the engine meets the page in the cache. */
-const otherwise = ({ body, path, ...asked }: Asked): Asked =>
-  body === undefined ? { ...asked, path: `${path}&_=1` } : { ...asked, body: `${body} ` };
+const frontHits = () => inFront('hits');
+const frontMisses = () => inFront('misses');
+
+/** Each change makes another one. */
+const withoutTag = (raw: Raw): Raw => ({
+  ...raw,
+  head: raw.head.filter((_, i) => raw.head[i - (i % 2)] !== 'etag' || i % 2 === 0),
+});
+
+const DELETE = 'mutation ($id: ID!) { deleteMessage(id: $id) }';
+
+let spellings = 0;
+
+/** The same operation in bytes that nobody has sent, so that the engine meets it. */
+function otherwise({ body, path, ...asked }: Asked): Asked {
+  spellings += 1;
+  if (body === undefined) return { ...asked, path: `${path}&_=${spellings}` };
+  return { ...asked, body: `${body}${' '.repeat(spellings)}` };
+}
 
 const OPERATIONS: readonly [string, Asked][] = (
   [
@@ -151,6 +168,48 @@ describe('a page in front of the engine', () => {
       if (!isPage) expect(await frontHits()).toBe(before);
     },
   );
+
+  it.each([...cases, ...byGet])(
+    'is read as the engine reads it: %s for %s',
+    async (...[, , asked]) => {
+      const first = await ask(asked);
+      if (headerOf(first, 'cache-status') === 'chatkeep; fwd=bypass') return;
+      // All is as before, but for the number of the last change.
+      const change = async () => me.data(DELETE, { id: (await send(me, 'gone at once')).id });
+      const before = await frontMisses();
+      await change();
+      const slow = await ask(otherwise(asked));
+      expect(await frontMisses()).toBe(before);
+      await change();
+      const fast = await ask(asked);
+      expect(headerOf(fast, 'cache-status')).toBe('chatkeep; fwd=stale; stored');
+      expect(await frontMisses()).toBe(before + 1);
+      expect(withoutTag(fast)).toEqual(withoutTag(slow));
+      expect((await ask(asked)).body).toEqual(fast.body);
+    },
+  );
+
+  it('has its errors told by the engine', async () => {
+    const { chatHistory } = await me.data<Any>(HISTORY, { first: 1 });
+    const after = chatHistory.pageInfo.endCursor as string;
+    const asked = {
+      body: JSON.stringify({ query: HISTORY, variables: { first: 2, after } }),
+      headers: { accept: 'application/graphql-response+json' },
+    };
+    expect((await ask(asked)).status).toBe(200);
+    const [fast, slow] = [
+      await ask({ ...asked, by: other }),
+      await ask({ ...otherwise(asked), by: other }),
+    ];
+    expect(fast).toEqual(slow);
+    expect(fast.status).toBe(400);
+    const [error] = JSON.parse(fast.body.toString()).errors;
+    expect(error).toMatchObject({
+      path: ['chatHistory'],
+      locations: [{ line: 2, column: 3 }],
+      extensions: { code: 'BAD_USER_INPUT', argument: 'after' },
+    });
+  });
 
   it('is another one for another user, and none for who is nobody', async () => {
     const asked = { body: JSON.stringify({ query: HISTORY, variables: { first: 4 } }) };

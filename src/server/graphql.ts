@@ -12,6 +12,7 @@ import { type ErrorMask, useDocumentErrorCodes, useStatusCodes } from './errors.
 import { useLimits } from './limits.ts';
 import type { Metrics } from './metrics.ts';
 import { useMultipartSubscriptions } from './multipart.ts';
+import type { Pages } from './pages.ts';
 import { useResponseCache } from './response-cache.ts';
 import { type Subscribe, useSharedSubscriptions } from './subscriptions.ts';
 
@@ -25,6 +26,7 @@ export interface GraphqlParts {
   readonly services: Services;
   readonly tokens: TokenVerifier;
   readonly cache: PageCache;
+  readonly pages: Pages;
   readonly maskError: ErrorMask;
   readonly subscribe: Subscribe;
   /** The connections of each user. */
@@ -49,7 +51,8 @@ const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {
 
 /** The GraphQL engine: one envelope for HTTP, SSE and WebSocket. */
 export function createGraphql(parts: GraphqlParts) {
-  const { services, tokens, cache, maskError, subscribe, users, metrics, hotPath, open } = parts;
+  const { services, tokens, cache, pages, maskError, subscribe, users, metrics, hotPath, open } =
+    parts;
   return createYoga<Partial<SocketContext & FrontContext>, Context>({
     schema,
     context: async (initial): Promise<Context> => ({
@@ -75,7 +78,7 @@ export function createGraphql(parts: GraphqlParts) {
       useLimits(),
       useDocumentErrorCodes({ hints: open }),
       !open && useIntrospectionForTheSignedIn(),
-      useResponseCache({ cache, messages: services.messages, schema, metrics }),
+      useResponseCache({ cache, pages, schema, metrics }),
       useStatusCodes(),
       useSharedSubscriptions(subscribe, { users, maskError }),
       useMultipartSubscriptions(),

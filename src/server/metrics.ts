@@ -45,9 +45,14 @@ export function createMetrics(totals?: MetricTotals) {
     labelNames: ['status', 'cache'],
     registers: [registry],
   });
-  const front = new Counter({
+  const frontHits = new Counter({
     name: 'chatkeep_front_hits_total',
     help: 'Cached pages that were answered in front of the engine; they are counted as requests too.',
+    registers: [registry],
+  });
+  const frontMisses = new Counter({
+    name: 'chatkeep_front_misses_total',
+    help: 'Pages that were not in the cache and were answered in front of the engine, likewise.',
     registers: [registry],
   });
   const duration = new Histogram({
@@ -102,11 +107,10 @@ export function createMetrics(totals?: MetricTotals) {
     },
     onResponse({ request, response }) {
       const cacheStatus = response.headers.get('cache-status') ?? '';
-      const cache = /hit|fwd=[\w-]+/.exec(cacheStatus)?.[0].replace('fwd=', '') ?? 'none';
       const start = /event-stream|multipart/.test(typeOf(response))
         ? undefined
         : starts.get(request);
-      count(response.status, cache, start);
+      count(response.status, cacheStatus, start);
     },
   };
 
@@ -116,18 +120,25 @@ export function createMetrics(totals?: MetricTotals) {
     else (isHit ? pages.searchHit : pages.searchMiss)(start);
   }
 
-  function count(status: number, cache: string, start: number | undefined): void {
+  function count(status: number, cacheStatus: string, start: number | undefined): void {
+    const cache = /hit|fwd=[\w-]+/.exec(cacheStatus)?.[0].replace('fwd=', '') ?? 'none';
     requests.inc({ status, cache });
     if (start !== undefined) duration.observe((performance.now() - start) / 1000);
   }
 
   return {
     plugin,
-    /** A hit that was answered in front of the engine, begun at `start` as `performance.now()`. */
-    countFrontHit(status: number, page: Pick<PageKey, 'prefix'>, start: number): void {
-      front.inc();
-      count(status, 'hit', start);
-      countPage(page, true, start);
+    /** A page that was answered in front of the engine, begun at `start` as `performance.now()`. */
+    countFront(
+      status: number,
+      cacheStatus: string,
+      page: Pick<PageKey, 'prefix'>,
+      start: number,
+    ): void {
+      const isHit = cacheStatus === 'hit';
+      (isHit ? frontHits : frontMisses).inc();
+      count(status, cacheStatus, start);
+      countPage(page, isHit, start);
     },
     countPage,
     /** A new message that was stored and told of. */

@@ -3,6 +3,8 @@ import {
   BREAK,
   type DocumentNode,
   type ExecutionArgs,
+  type FieldNode,
+  type GraphQLField,
   type GraphQLSchema,
   getArgumentValues,
   getOperationAST,
@@ -14,6 +16,7 @@ import {
   visit,
 } from 'graphql';
 import type { PageKey } from '../cache/cache.ts';
+import type { Context } from '../resolvers/context.ts';
 import type { Encoding } from './negotiation.ts';
 
 const HISTORY_SECONDS = 24 * 60 * 60;
@@ -21,9 +24,18 @@ const SEARCH_SECONDS = 60 * 60;
 
 const PAGES = new Set(['chatHistory', 'searchChats']);
 
+/** The one field that an operation asks for, and the arguments that it has. */
+export interface RootField {
+  readonly definition: GraphQLField<unknown, Context>;
+  readonly node: FieldNode;
+  readonly values: Readonly<Record<string, unknown>>;
+}
+
 export interface CacheablePage {
   readonly key: PageKey;
   readonly ttlSeconds: number;
+  /** In which it goes out; part of the key. */
+  readonly encoding: Encoding | undefined;
 }
 
 const asking = new WeakMap<DocumentNode, boolean>();
@@ -58,7 +70,7 @@ export function createPageKeys(schema: GraphQLSchema) {
     text: string,
     userId: string,
     encoding: Encoding | undefined,
-  ): CacheablePage | undefined => {
+  ): (CacheablePage & { readonly root: RootField }) | undefined => {
     const operation = getOperationAST(args.document, args.operationName);
     if (operation?.operation !== OperationTypeNode.QUERY) return undefined;
     const [field, ...others] = operation.selectionSet.selections;
@@ -77,6 +89,7 @@ export function createPageKeys(schema: GraphQLSchema) {
     const bytes = encoding ? `${what}:${encoding}` : what;
     const limit =
       values['first'] ?? definition.args.find((arg) => arg.name === 'first')?.defaultValue;
+    const root = { definition, node: field, values };
     return name === 'chatHistory'
       ? {
           key: {
@@ -85,6 +98,8 @@ export function createPageKeys(schema: GraphQLSchema) {
             suffix: `${limit}:${values['offset'] ?? 0}:${bytes}`,
           },
           ttlSeconds: HISTORY_SECONDS,
+          encoding,
+          root,
         }
       : {
           key: {
@@ -93,6 +108,8 @@ export function createPageKeys(schema: GraphQLSchema) {
             suffix: `${hash(values['query'])}:${limit}:${bytes}`,
           },
           ttlSeconds: SEARCH_SECONDS,
+          encoding,
+          root,
         };
   };
 }
