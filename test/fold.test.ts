@@ -1,6 +1,8 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import postgres from 'postgres';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fold, foldWithOrigin } from '../src/services/fold.ts';
+import { startServer, type TestServer } from './kit/server.ts';
 
 /** What of a text a word is found in, first place only. */
 function found(text: string, word: string): string | undefined {
@@ -51,6 +53,56 @@ const text = fc.oneof(
     ),
   }),
 );
+
+describe('folding in the database', () => {
+  let server: TestServer;
+  let admin: postgres.Sql;
+  beforeAll(async () => {
+    server = await startServer();
+    admin = postgres(server.database.ownerUrl, { max: 1, onnotice: () => {} });
+  });
+  afterAll(async () => {
+    await admin.end();
+    await server.stop();
+  });
+
+  const inDatabase = async (texts: readonly string[]) => {
+    const rows = await admin<{ folded: string }[]>`
+      select chatkeep.fold(t) as folded from unnest(${texts}::text[]) with ordinality as u(t, n) order by n`;
+    return rows.map(({ folded }) => folded);
+  };
+  const differing = (texts: readonly string[], folded: readonly string[]) =>
+    texts.filter((text, i) => fold(text) !== folded[i]);
+
+  /** All of Unicode that is assigned to a character, up to the third plane. */
+  const characters = Array.from({ length: 0x30000 }, (_, point) =>
+    String.fromCodePoint(point),
+  ).filter((character) => character !== '\0' && /[^\p{Cs}\p{Cn}\p{Co}]/u.test(character));
+
+  /** What came into Unicode after the version that PostgreSQL knows, or its ICU, it leaves as it is. */
+  async function unknownCharacters(): Promise<Set<string>> {
+    const rows = await admin<{ t: string; isAssigned: boolean; lower: string }[]>`
+      select t, unicode_assigned(t) as "isAssigned", lower(t collate "und-x-icu") as lower
+      from unnest(${characters}::text[]) as t`;
+    const unknown = rows.filter(
+      ({ t, isAssigned, lower }) => !isAssigned || (lower === t && t.toLowerCase() !== t),
+    );
+    return new Set(unknown.map(({ t }) => t));
+  }
+
+  it('is the same for every character, and for texts, and twice the same as once', async () => {
+    const unknown = await unknownCharacters();
+    expect(unknown.size).toBeLessThan(characters.length / 10);
+    const texts = [
+      ...characters,
+      ...fc.sample(text, 3_000).map((one) => one.replaceAll('\0', '').toWellFormed()),
+    ].filter((one) => !Array.from(one).some((character) => unknown.has(character)));
+    expect(texts.length).toBeGreaterThan(100_000);
+    const folded = await inDatabase(texts);
+    expect(differing(texts, folded)).toEqual([]);
+    expect(await inDatabase(folded)).toEqual(folded);
+  });
+});
 
 describe('folding', () => {
   it.each([

@@ -5,6 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Any, type Client, HISTORY, SEARCH, send, signIn } from './kit/client.ts';
 import { startServer, type TestServer } from './kit/server.ts';
 
+const ONE = '0199a0c4-0000-7000-8000-000000000001';
+
 let server: TestServer;
 let me: Client;
 let other: Client;
@@ -13,7 +15,8 @@ beforeAll(async () => {
   server = await startServer();
   me = await signIn(server);
   other = await signIn(server);
-  for (const word of ['one', 'two', 'three']) await send(me, `the word ${word}, and ☀️`);
+  await send(me, 'the word one, and ☀️', { id: ONE });
+  for (const word of ['two', 'three']) await send(me, `the word ${word}, and ☀️`);
   await send(other, 'the word of somebody else');
 });
 afterAll(() => server.stop());
@@ -109,6 +112,17 @@ const OPERATIONS: readonly [string, Asked][] = (
       },
     ],
     ['a search', { query: SEARCH, variables: { query: 'word' } }],
+    [
+      'a search by relevance, its passages and what was understood',
+      {
+        query: `query ($q: String!) { searchChats(query: $q, orderBy: RELEVANCE) {
+          understood { kind value excluded start end }
+          edges { cursor approximate snippet { field text hasBefore hasAfter highlights { start end } } }
+          pageInfo { startCursor endCursor } } }`,
+        variables: { q: 'WORD -four' },
+      },
+    ],
+    ['what is around a message', { query: HISTORY, variables: { around: ONE, first: 2 } }],
     ['a search for nothing', { query: SEARCH, variables: { query: 'nowhere', first: 3 } }],
   ] as const
 ).map(([name, body]) => [name, { body: JSON.stringify(body) }]);

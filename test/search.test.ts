@@ -77,6 +77,16 @@ describe('searchChats', () => {
     ['I 👩‍👩‍👧 you', '👩‍👩‍👧'],
     ['שלום עולם', 'עולם'],
     ['İstanbul', 'i̇stanbul'],
+    ['İstanbul', 'istanbul'],
+    ['a Café', 'CAFE'],
+    ['cafe', 'café'],
+    ['cafe\u0301', 'Café'],
+    ['ＡＢＣ', 'abc'],
+    ['ｶﾞﾗｽ', 'ガラス'],
+    ['a ﬁne day', 'fine'],
+    ['שָׁלוֹם', 'שלום'],
+    ['ご飯を食べた', '飯を'],
+    ['❤️', '❤'],
   ])('finds in %s: %s', async (text, query) => {
     await seed(text);
     expect(await messages(query)).toEqual([text]);
@@ -229,12 +239,132 @@ describe('searchChats', () => {
   });
 });
 
+describe('searchChats by relevance', () => {
+  const byRelevance = { orderBy: 'RELEVANCE' };
+  const ranked = async (query: string, more = {}) =>
+    (await hits(query, { ...byRelevance, ...more })).map((edge) => edge.node.message);
+
+  it('puts whole words before beginnings, and those before parts; among equals the newest', async () => {
+    await seed('an old tea');
+    await seed('a teapot');
+    await seed('steady');
+    await seed('Tea again');
+    await seed('teams');
+    expect(await messages('tea')).toEqual([
+      'teams',
+      'Tea again',
+      'steady',
+      'a teapot',
+      'an old tea',
+    ]);
+    expect(await ranked('tea')).toEqual(['Tea again', 'an old tea', 'teams', 'a teapot', 'steady']);
+    expect(await ranked('tea -again', { first: 3 })).toEqual(['an old tea', 'teams', 'a teapot']);
+  });
+
+  it('pages by cursor, each hit once and in place, while messages arrive and go', async () => {
+    const texts = ['tea', 'teapot', 'steady', 'Tea 2', 'teams', 'instead', 'green tea', 'oh, tea'];
+    const ids: string[] = [];
+    for (const text of texts) ids.push(await seed(text));
+    const all = await ranked('tea');
+    const seen: string[] = [];
+    let after: string | null = null;
+    for (let more = true; more; ) {
+      const { searchChats }: Any = await me.data<Any>(SEARCH, {
+        query: 'tea',
+        first: 3,
+        after,
+        ...byRelevance,
+      });
+      expect(searchChats.pageInfo.startCursor).toBe(searchChats.edges[0].cursor);
+      seen.push(...searchChats.edges.map((edge: Any) => edge.node.message));
+      after = searchChats.pageInfo.endCursor;
+      more = searchChats.pageInfo.hasNextPage;
+      if (seen.length === 3) {
+        await seed('more tea');
+        await seed('a teaspoon');
+        await me.data('mutation ($id: ID!) { deleteMessage(id: $id) }', { id: ids[1] });
+      }
+    }
+    // Above the place is what was shown already; below it, what is less relevant than its rank, or older.
+    expect(seen.filter((text) => text !== 'a teaspoon')).toEqual(
+      all.filter((text) => text !== 'teapot'),
+    );
+    expect(new Set(seen).size).toBe(seen.length);
+  });
+
+  it('has cursors of its own, which are none in the order of time, nor for another user', async () => {
+    await seed('tea');
+    await seed('tea');
+    const [ofRank] = await hits('tea', byRelevance);
+    const [ofTime] = await hits('tea');
+    expect(ofRank.cursor).not.toBe(ofTime.cursor);
+    const failure = async (variables: object, client = me) =>
+      failureOf(await client.ask(SEARCH, { query: 'tea', ...variables }));
+    expect(await failure({ after: ofRank.cursor, ...byRelevance })).toBe(undefined);
+    expect(await failure({ after: ofRank.cursor })).toBe('BAD_USER_INPUT after');
+    expect(await failure({ after: ofTime.cursor, ...byRelevance })).toBe('BAD_USER_INPUT after');
+    const other = await signIn(server);
+    const theirs = { after: ofRank.cursor, ...byRelevance };
+    expect(await failure(theirs, other)).toBe('BAD_USER_INPUT after');
+    const history = await me.ask(
+      'query ($after: String) { chatHistory(after: $after) { seq: eventsCursor } }',
+      {
+        after: ofRank.cursor,
+      },
+    );
+    expect(failureOf(history)).toBe('BAD_USER_INPUT after');
+  });
+
+  it('is another page in the cache than the newest', async () => {
+    await seed('tea');
+    await seed('teams');
+    const order = async (more: object) =>
+      (await hits('tea', more)).map((edge) => edge.node.message);
+    for (let n = 0; n < 3; n += 1) {
+      expect(await order({})).toEqual(['teams', 'tea']);
+      expect(await order(byRelevance)).toEqual(['tea', 'teams']);
+      expect(await order({ orderBy: 'NEWEST' })).toEqual(['teams', 'tea']);
+    }
+  });
+});
+
+describe('near spellings', () => {
+  it('are found when nothing else is, said to be so, and marked', async () => {
+    await seed('Two swallows over the barn');
+    await seed('A barn owl', 'and no Swalows');
+    const edges = await hits('swallws');
+    expect(edges.map(({ approximate }) => approximate)).toEqual([true, true]);
+    expect(edges.flatMap(marked)).toEqual(['Swalows', 'swallows']);
+    const [exact] = await hits('swallows');
+    expect([exact.approximate, exact.node.message]).toEqual([false, 'Two swallows over the barn']);
+    expect(await hits('swallows')).toHaveLength(1);
+    expect(await hits('elephants')).toEqual([]);
+  });
+
+  it('go on where a page of them ended, in both orders', async () => {
+    for (let n = 0; n < 5; n += 1) await seed(`swallows ${n}`);
+    for (const orderBy of ['NEWEST', 'RELEVANCE']) {
+      const seen: string[] = [];
+      let after: string | null = null;
+      for (let more = true; more; ) {
+        const variables = { query: 'swallws', first: 2, after, orderBy };
+        const { searchChats }: Any = await me.data<Any>(SEARCH, variables);
+        seen.push(...searchChats.edges.map((edge: Any) => edge.node.message));
+        after = searchChats.pageInfo.endCursor;
+        more = searchChats.pageInfo.hasNextPage;
+      }
+      expect(seen).toEqual([4, 3, 2, 1, 0].map((n) => `swallows ${n}`));
+    }
+  });
+});
+
 describe('bad input to searchChats', () => {
   it.each([
     ['', 'BAD_USER_INPUT query'],
     ['   ', 'BAD_USER_INPUT query'],
     ['""', 'BAD_USER_INPUT query'],
     ['x'.repeat(201), 'BAD_USER_INPUT query'],
+    ['\u0301', 'BAD_USER_INPUT query'],
     ['a\0b', 'BAD_USER_INPUT query'],
     ['\ud800', 'BAD_USER_INPUT query'],
   ])('%j gets %s', async (query, failure) => {

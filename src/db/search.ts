@@ -4,7 +4,7 @@ import type { PageQuery } from './pages.ts';
 import { chatCounters, chatHistory, type MessageRow } from './schema.ts';
 import { columns, one, type Position } from './statements.ts';
 
-/** A text to look for, folded as chatkeep.fold() folds; found anywhere, as a part of a word too. */
+/** A text to look for, anywhere, as a part of a word too; compared as chatkeep.fold() folds it. */
 export type Needle = string;
 
 type Filter = Pick<PageQuery, 'from' | 'to' | 'moods' | 'hasPersonalityContext'>;

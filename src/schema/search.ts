@@ -31,6 +31,17 @@ const Highlight = builder.objectRef<HighlightValue>('Highlight').implement({
   }),
 });
 
+const SearchOrder = builder.enumType('SearchOrder', {
+  description: 'In which order hits come.',
+  values: {
+    NEWEST: { description: 'Newest first.' },
+    RELEVANCE: {
+      description:
+        'First those in which every word of the query is a word, then those in which it begins one, then those in which it is a part of one; among equals newest first.',
+    },
+  } as const,
+});
+
 const Snippet = builder.objectRef<SnippetValue>('Snippet').implement({
   description:
     'About 160 characters of a text around the place where most of the query stands, from word to word; its beginning if nothing does.',
@@ -123,11 +134,11 @@ const SearchConnection = builder.objectRef<Connection>('SearchConnection').imple
   }),
 });
 
-const LANGUAGE = `The exchanges that fit all of the query, newest first:
+const LANGUAGE = `The exchanges that fit all of the query:
 
 | in the query | finds |
 | --- | --- |
-| \`word\` | in the message or in the response, whatever its case, as a part of a word too; \`%\` and \`_\` mean themselves |
+| \`word\` | in the message or in the response, whatever its case and accents, as a part of a word too; \`%\` and \`_\` mean themselves |
 | \`"exact phrase"\` | as it stands; a quote that is not closed runs to the end |
 | \`-word\`, \`-"phrase"\` | where it is in neither text |
 | \`from:me\`, \`from:reply\` | words and phrases in the message, or in the response, alone |
@@ -151,7 +162,12 @@ builder.queryField('searchChats', (t) =>
       }),
       first: t.arg.int({ defaultValue: 20, description: 'How many, 1 to 100.' }),
       after: t.arg.string({
-        description: 'The cursor that the page starts after.',
+        description: 'The cursor that the page starts after, of a search in the same order.',
+      }),
+      orderBy: t.arg({
+        type: SearchOrder,
+        defaultValue: 'NEWEST',
+        description: 'In which order the hits come.',
       }),
     },
     resolve: (_, args, context) => searchChats(args, context),

@@ -2,8 +2,10 @@ import type { Claims } from '../db/database.ts';
 import type { MessageRow, MessageStore } from '../db/messages.ts';
 import type { SearchPlace, SearchQuery } from '../db/search.ts';
 import { badInput } from '../errors.ts';
+import { fold } from './fold.ts';
 import { type ChatFilter, checkFilter, checkSize, type Page } from './history.ts';
 import { checkText } from './input.ts';
+import { withNear } from './near.ts';
 import {
   earlier,
   later,
@@ -48,26 +50,31 @@ export async function searchPage(
   { query, filter, first, after, orderBy }: SearchRequest,
 ): Promise<SearchPage> {
   const understood = parseQuery(checkText('query', query, MAX_QUERY));
-  if (understood.length === 0) throw badInput('query', 'There is no word to search for.');
+  if (understood.every(isNothing)) throw badInput('query', 'There is no word to search for.');
   const narrowed = narrowedBy(understood);
-  const needles = needlesOf(understood, false);
+  const words = wordsOf(understood, false);
+  const needles = words.map(fold);
   const { seq, hits, hasMore } = await messages.search(viewer, {
     size: checkSize('first', first ?? 20),
     order: orderBy ?? 'NEWEST',
     place: after,
-    needles,
-    excluded: needlesOf(understood, true),
+    needles: words,
+    excluded: wordsOf(understood, true),
     within: narrowed.within,
     ...both(checkFilter(filter), narrowed),
   });
   return {
     seq,
     rows: hits.map(({ row }) => row),
-    hits: hits.map((hit) => ({
-      ...hit,
-      highlights: () => highlightsIn(textsOf(hit.row, narrowed), needles),
-      snippet: () => snippetOf(textsOf(hit.row, narrowed), needles),
-    })),
+    hits: hits.map((hit) => {
+      const texts = textsOf(hit.row, narrowed);
+      const marked = () => (hit.approximate ? withNear(texts, needles) : needles);
+      return {
+        ...hit,
+        highlights: () => highlightsIn(texts, marked()),
+        snippet: () => snippetOf(texts, marked()),
+      };
+    }),
     understood,
     hasNext: hasMore,
     hasPrevious: after !== undefined,
@@ -84,13 +91,20 @@ function textsOf({ message, response }: MessageRow, { within }: Narrowed): [Text
   return within === 'MESSAGE' ? [ofMessage] : [ofResponse];
 }
 
-/** The words and phrases, each once. */
-function needlesOf(terms: readonly SearchTerm[], excluded: boolean): string[] {
-  const texts = terms.filter(
-    (term) => (term.kind === 'WORD' || term.kind === 'PHRASE') && term.excluded === excluded,
-  );
-  return [...new Set(texts.map(({ value }) => value))];
+/** The words and phrases, each once however it is written, without those that are nothing when compared. */
+function wordsOf(terms: readonly SearchTerm[], excluded: boolean): string[] {
+  const words = new Map<string, string>();
+  for (const term of terms) {
+    if (isText(term) && !isNothing(term) && term.excluded === excluded) {
+      words.set(fold(term.value), term.value);
+    }
+  }
+  return [...words.values()];
 }
+
+const isText = ({ kind }: SearchTerm): boolean => kind === 'WORD' || kind === 'PHRASE';
+
+const isNothing = (term: SearchTerm): boolean => isText(term) && fold(term.value).trim() === '';
 
 type Bounds = ReturnType<typeof checkFilter>;
 

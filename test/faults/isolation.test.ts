@@ -70,6 +70,8 @@ function meaningOf({ coordinate, type }: Leaf): Meaning {
 /** What an argument is given while another one is put to the test. */
 function usual(coordinate: string, type: GraphQLInputType): unknown {
   const name = coordinate.replace(/^.*\./, '');
+  // The order that has cursors of its own.
+  if (coordinate === 'searchChats.orderBy') return 'RELEVANCE';
   const chosen = enumValue(type);
   if (chosen !== undefined) return chosen;
   switch (getNamedType(type).name) {

@@ -82,10 +82,10 @@ export const HISTORY = `query History($first: Int, $after: String, $offset: Int,
   }
 }`;
 
-export const SEARCH = `query Search($query: String!, $filter: ChatFilter, $first: Int, $after: String) {
-  searchChats(query: $query, filter: $filter, first: $first, after: $after) {
-    edges { cursor node { id message response } highlights { field start end } }
-    pageInfo { hasNextPage endCursor }
+export const SEARCH = `query Search($query: String!, $filter: ChatFilter, $first: Int, $after: String, $orderBy: SearchOrder) {
+  searchChats(query: $query, filter: $filter, first: $first, after: $after, orderBy: $orderBy) {
+    edges { cursor approximate node { id message response } highlights { field start end } }
+    pageInfo { hasNextPage startCursor endCursor }
   }
 }`;
 

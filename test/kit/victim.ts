@@ -102,6 +102,7 @@ async function cursorsOf(
     { q: canary },
   );
   const { searchChats } = await client.data<Any>(SEARCH, { query: canary, first: 3 });
+  const ranked = await client.data<Any>(SEARCH, { query: canary, orderBy: 'RELEVANCE' });
   const [http] = transports;
   const caughtUp = await http?.ask(server, { query: EVENTS }, client.token);
   const changed = await http?.ask(
@@ -115,6 +116,7 @@ async function cursorsOf(
       chatHistory.pageInfo.endCursor,
       searchChats.pageInfo.endCursor,
       searchChats.edges[0].cursor,
+      ranked.searchChats.edges[0].cursor,
       more.chatHistory.nodes[1].cursor,
       more.chatHistory.eventsCursor,
       more.searchChats.eventsCursor,
@@ -134,7 +136,7 @@ function opened(cursor: string): Cursor {
 /** What stands in a cursor behind its checksum; empty for what is none. */
 export function inCursor(text: string): string {
   const inside = Buffer.from(text, 'base64url').subarray(8).toString();
-  return /^(change \d+|\d{4}-\d\d-.*)$/.test(inside) ? inside : '';
+  return /^(change \d+|((rank|near) \d )?\d{4}-\d\d-.*)$/.test(inside) ? inside : '';
 }
 
 /** All that is stored of a user, in every table that there is. */

@@ -277,8 +277,8 @@ describe.runIf(browserAvailable)('Searching', () => {
     expect(text).toMatch(/Reply:\s+… .*the ferry left 🎈 early$/);
     expect(text).not.toMatch(/\*|\ufffd/);
     expect(text.length).toBeLessThan(500);
-    await field(page).fill('ferry from:me');
-    await marked(page, 'ferry');
+    await field(page).fill('istanbul ferry from:me');
+    await marked(page, 'İstanbul', 'ferry');
     expect(await hits(page).innerText()).not.toContain('Reply');
   });
 
@@ -319,6 +319,15 @@ describe.runIf(browserAvailable)('Searching', () => {
 
     await field(page).fill('before:soon');
     await expect.poll(texts, SOON).toEqual(['before:soon']);
+  });
+
+  it('says that it found near spellings alone, and marks them', async () => {
+    await send(me, 'Two swallows over the barn');
+    const page = await open('/?q=swallws');
+    await status(page, 'Nothing with “swallws” exactly. Near spellings:');
+    await marked(page, 'swallows');
+    await field(page).fill('swallows');
+    await status(page, '1 passage');
   });
 
   it('says what can be written, and writes it', async () => {
