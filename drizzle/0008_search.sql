@@ -195,7 +195,8 @@ $$;
 --> statement-breakpoint
 -- The ids of the user's exchanges in which a search finds all its needles, and none that is excluded: by
 -- time, or by rank and then by time. Rank 0: each needle is a word of the text; 1: begins one; 2: is in it
--- (always with NEWEST); 3: nothing holds them all, and this one comes near. A definer's function, since row
+-- (always with NEWEST); 3: nothing holds them all, and this one comes near, of those that are walked through
+-- below. A definer's function, since row
 -- level security lets no index be used for what it cannot vouch for; it looks at the rows of auth.uid() and
 -- at no others.
 --
@@ -230,12 +231,15 @@ declare
     where i.indisvalid and i.indexrelid in (
       to_regclass('public.idx_chat_history_search'), to_regclass('public.idx_chat_history_unfolded')));
   -- For the first page, and for those that follow upon such a one.
-  nearby constant boolean := indexed and coalesce(after_rank = 3, after_at = 'infinity');
+  nearby constant boolean := coalesce(after_rank = 3, after_at = 'infinity');
+  near_at constant timestamptz := after_at;
+  near_id constant uuid := after_id;
   -- The word that is looked for in another spelling: at least a half of it as it is, and about as long.
   misspelt constant text := (
     select w from unnest(words) w where w ~ '^[a-z0-9]{4,}$' order by length(w) desc limit 1);
   half constant int := length(misspelt) / 2;
-  beside constant text := '[\x01-\x2f\x3a-\x60\x7b-\x7f]';
+  alike constant text := format('(?<!%1$s)(?:%2$s[a-z0-9]{%4$s,%5$s}|[a-z0-9]{%4$s,%5$s}%3$s)(?!%1$s)', letters,
+    left(misspelt, half), right(misspelt, half), length(misspelt) - half - 1, length(misspelt) - half + 1);
   condition text;
   tier int;
   edge_at timestamptz;
@@ -318,35 +322,26 @@ begin
 
   if nearby and wanted = size and misspelt is not null then
     return query
-      with candidates as materialized (
-        (select h.id, h.created_at, h.mood, h.has_personality_context, h.search_text as t
-        from public.chat_history h
-        where chatkeep.latin(h.search_text) ~ format('%1$s%2$s[a-z0-9]{%3$s,%4$s}%1$s', beside,
-            left(misspelt, half), length(misspelt) - half - 1, length(misspelt) - half + 1)
-          and h.search_text is not null and h.user_id = me and h.created_at >= since
-          and h.created_at < until and (h.created_at, h.id) < (after_at, after_id)
-        order by h.created_at desc, h.id desc limit 100)
-        union
-        (select h.id, h.created_at, h.mood, h.has_personality_context, h.search_text
-        from public.chat_history h
-        where chatkeep.latin(h.search_text) ~ format('%1$s[a-z0-9]{%3$s,%4$s}%2$s%1$s', beside,
-            right(misspelt, half), length(misspelt) - half - 1, length(misspelt) - half + 1)
-          and h.search_text is not null and h.user_id = me and h.created_at >= since
-          and h.created_at < until and (h.created_at, h.id) < (after_at, after_id)
-        order by h.created_at desc, h.id desc limit 100)
-      )
       select h.id, h.created_at, 3 from (
         select h.id, h.created_at, h.mood, h.has_personality_context,
           case within when 'MESSAGE' then split_part(h.t, E'\x1f', 1)
             when 'RESPONSE' then split_part(h.t, E'\x1f', 2) else h.t end as asked, h.t
-        from candidates h
+        from (
+          select h.id, h.created_at, h.mood, h.has_personality_context,
+            coalesce(h.search_text, chatkeep.search_text(h.message, h.response)) as t
+          from public.chat_history h
+          where h.user_id = me and h.created_at >= since and h.created_at < until
+            and h.created_at < near_at + interval '1 microsecond'
+            and (h.created_at, h.id) < (near_at, near_id)
+          order by h.created_at desc, h.id desc
+          limit walked
+        ) h
       ) h
       where h.mood = any(moods) and h.has_personality_context = any(flags)
         and not h.t like any (unwanted)
-        and not exists (select from unnest(words) w
-          where position(w in h.asked) = 0
-            and chatkeep.nearness(w, h.asked) < case w when misspelt then 0.3 else 0.4 end)
-      order by h.created_at desc, h.id desc
+        and case when h.asked ~ alike then not exists (
+          select from unnest(words) w where position(w in h.asked) = 0
+            and chatkeep.nearness(w, h.asked) < case w when misspelt then 0.3 else 0.4 end) end
       limit size;
   end if;
 end $$;
