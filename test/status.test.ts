@@ -102,6 +102,10 @@ describe('the state of the server', () => {
     expect(html).toContain('A message stored, without the time of the model');
     expect(html).toContain('less than 50 ms');
     expect(html).toContain('more than 70 %');
+    // One message is no reason for praise or blame.
+    expect(html).toContain('All is well.');
+    expect(html).toContain('<strong>too few yet</strong>');
+    expect(html).not.toMatch(/<strong>(kept|missed)</);
     expect(html).not.toMatch(/<style|\sstyle=|\son\w+=|https?:/);
     const links = [...html.matchAll(/(?:src|href)="(\/[^"]+)"/g)].map(([, link]) => link);
     expect(links).toEqual(['/status/style.css', '/status/page.js']);
