@@ -372,6 +372,9 @@ describe.runIf(browserAvailable)('Searching', () => {
       await page.getByRole('button', { name: 'Neutral' }).hover();
       expect(await axeFindings(page)).toEqual([]);
       await field(page).fill('cellos');
+      await status(page, 'Near spellings');
+      expect(await axeFindings(page)).toEqual([]);
+      await field(page).fill('violins');
       await status(page, 'Nothing was found');
       expect(await axeFindings(page)).toEqual([]);
     });
