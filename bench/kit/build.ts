@@ -29,10 +29,12 @@ export async function build(): Promise<void> {
     `${root}node_modules/typescript/bin/tsc`,
     ...['-p', `${root}bench/tsconfig.json`],
   ]);
-  // Where the compiled migrations look for theirs.
   await mkdir(built, { recursive: true });
-  await rm(`${built}/drizzle`, { force: true });
-  await symlink(`${root}drizzle`, `${built}/drizzle`);
+  // Where what is compiled looks for them: above itself.
+  for (const name of ['drizzle', 'package.json', 'web']) {
+    await rm(`${built}/${name}`, { force: true });
+    await symlink(`${root}${name}`, `${built}/${name}`);
+  }
 }
 
 /** Builds the product itself, the web client too, as `npm run build` does. */

@@ -12,6 +12,8 @@ export interface Shape {
   readonly mood?: 'NEGATIVE';
   /** Nothing matches but what is spelled nearly alike. */
   readonly near?: boolean;
+  /** The best first, and not the newest; SQL that knows no ranks answers by time. */
+  readonly byRelevance?: boolean;
   /** What p95 may be at most, in ms. */
   readonly within: number;
 }
@@ -41,4 +43,6 @@ export const SHAPES: readonly Shape[] = [
   { ...plain('near spelling', 'spermacetti'), near: true },
   { ...plain('common word, one month', 'government'), month: true },
   { ...plain('rare word, one mood', 'spermaceti'), mood: 'NEGATIVE' },
+  { ...plain('common word, by relevance', 'government'), byRelevance: true },
+  { ...plain('rare word, by relevance', 'spermaceti'), byRelevance: true },
 ];

@@ -92,8 +92,13 @@ function matches({ as, shape, month }: Omit<Asked, 'userId'>): SQL {
   return sql.join(all, sql` and `);
 }
 
+/** What the product reads of a hit. */
+const COLUMNS = sql.raw(
+  'id, seq, message, response, status, failure, personality_context, mood, mood_score, created_at, updated_at',
+);
+
 const pageOf = (asked: Asked) => sql`
-  select * from chat_history where user_id = ${asked.userId}::uuid and ${matches(asked)}
+  select ${COLUMNS} from chat_history where user_id = ${asked.userId}::uuid and ${matches(asked)}
   order by created_at desc, id desc limit ${FIRST + 1}`;
 
 const searches: Readonly<Record<Searcher, (asked: Asked) => Promise<unknown>>> = {
@@ -102,8 +107,12 @@ const searches: Readonly<Record<Searcher, (asked: Asked) => Promise<unknown>>> =
       ...(shape.month && { from: new Date(month.from), to: new Date(month.to) }),
       ...(shape.mood && { mood: [shape.mood] }),
     };
-    const page = await searchPage(messages, { sub: userId }, { query: shape.query, filter });
-    return page.hits.map((hit) => hit.highlights());
+    const page = await searchPage(
+      messages,
+      { sub: userId },
+      { query: shape.query, filter, orderBy: shape.byRelevance ? 'RELEVANCE' : 'NEWEST' },
+    );
+    return page.hits.map((hit) => [hit.highlights(), hit.snippet()]);
   },
   ilike: (asked) =>
     database.asUser({ sub: asked.userId }, (db) => [db.execute(pageOf(asked))], {
@@ -125,7 +134,8 @@ serve<SearchLoad>({
       max: 1,
       fetch_types: false,
       onnotice: () => {},
-      connection: { plan_cache_mode: 'force_custom_plan' },
+      // Where the extensions are, by whoever made them.
+      connection: { plan_cache_mode: 'force_custom_plan', search_path: 'public, extensions' },
     } as postgres.Options<Record<string, never>>);
   },
 
