@@ -5,6 +5,7 @@ import type { Lookup, PageCache } from '../cache/cache.ts';
 import type { Context, Services } from '../resolvers/context.ts';
 import type { TokenVerifier, Viewer } from '../services/tokens.ts';
 import { authenticate } from './authentication.ts';
+import { HEADERS } from './headers.ts';
 import type { Metrics } from './metrics.ts';
 import { isKnown } from './negotiation.ts';
 import type { CacheablePage } from './page-keys.ts';
@@ -120,7 +121,11 @@ export function createHotPath({ cache, pages, services, tokens, metrics }: Parts
       const { known, cached, reader }: Partial<HotExchange> =
         (serverContext as { exchange?: HotExchange }).exchange ?? {};
       if (!known || !cached || response.status !== 200) return;
-      knowledge.set(known, { page: cached, reader, head: [...response.headers].flat() });
+      knowledge.set(known, {
+        page: cached,
+        reader,
+        head: [...HEADERS, ...response.headers].flat(),
+      });
     },
   };
 

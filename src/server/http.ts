@@ -42,7 +42,6 @@ export function createHttpServer(parts: Parts): Server {
   };
   const server = createServer(times, (request, response) => {
     response.setTimeout(limits.stillMs, () => endIfUnread(request.socket));
-    for (const [name, value] of HEADERS) response.setHeader(name, value);
     route(request, response).catch((error: unknown) => {
       // Whoever asked has gone.
       if (request.errored || response.destroyed) return;
@@ -60,10 +59,10 @@ export function createHttpServer(parts: Parts): Server {
 
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const pathname = pathOf(request);
-    if (pathname === '/graphql') {
-      if (graphiql && wantsPage(request)) return graphiql.serve('index.html', request, response);
-      return operate(request, response);
-    }
+    const isPage = pathname === '/graphql' && graphiql !== undefined && wantsPage(request);
+    if (pathname === '/graphql' && !isPage) return operate(request, response);
+    introduce(response);
+    if (isPage) return graphiql.serve('index.html', request, response);
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('allow', 'GET, HEAD');
       return send(response, 405, '');
@@ -94,6 +93,7 @@ export function createHttpServer(parts: Parts): Server {
     if (request.method === 'POST' && !body) return sendRefusal(response, TOO_LARGE);
     const exchange = await hotPath.serve(request, response, body);
     if (exchange === true) return;
+    introduce(response);
     if (body) putBack(request, body);
     await graphql(request, response, { exchange });
   }
@@ -166,7 +166,16 @@ function sendRefusal(response: ServerResponse, { status, code, message }: Refusa
   send(response, status, { errors: [{ message, extensions: { code } }] });
 }
 
+/**
+ * What stands in every answer's head. The front writes it together with the rest: a head that is begun
+ * beforehand, Node puts together name by name.
+ */
+function introduce(response: ServerResponse): void {
+  for (const [name, value] of HEADERS) response.setHeader(name, value);
+}
+
 function send(response: ServerResponse, status: number, body: unknown, type?: string): void {
+  introduce(response);
   const isText = typeof body === 'string';
   response.writeHead(status, {
     'content-type': type ?? (isText ? 'text/plain; charset=utf-8' : 'application/json'),
