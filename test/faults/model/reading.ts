@@ -20,7 +20,7 @@ import { sendArgs, sendMessage, deleteOne, idOf } from './writing.ts';
 
 const SEARCH = `query ($query: String!, $first: Int, $after: String, $filter: ChatFilter) {
   searchChats(query: $query, first: $first, after: $after, filter: $filter) {
-    edges { cursor node { ${FIELDS} } highlights { field start end } }
+    edges { cursor approximate node { ${FIELDS} } highlights { field start end } }
     pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
     eventsCursor
   }
@@ -193,9 +193,16 @@ export const searchHistory = command(
       const { data, failed } = await ask(world, person, via + n, SEARCH, variables);
       expectEqual('searching', failed, undefined);
       const { edges, pageInfo, eventsCursor } = data.searchChats;
-      expectPage(expected, { edges, pageInfo });
       history.moment ??= eventsCursor;
       expectEqual('eventsCursor', eventsCursor, history.moment);
+      const near = edges.filter(({ approximate }: Any) => approximate);
+      if (near.length > 0) {
+        // They stand in the place of nothing; which they are is not for the model to say.
+        const beside = [edges.length - near.length, expected.messages.length, after];
+        expectEqual('what near spellings stand beside', beside, [0, 0, undefined]);
+        continue;
+      }
+      expectPage(expected, { edges, pageInfo });
       for (const { node, highlights } of edges) expectMarks(node, highlights, terms);
     }
   },
