@@ -122,6 +122,10 @@ begin
     if tier < 2 and word ~ '^[a-z0-9]+$' and length(word) > tier then
       parts := parts || format('chatkeep.latin(h.search_text) ~ %L',
         beside || word || case tier when 0 then beside else '' end);
+    elsif latin ~ '[a-z0-9]{4}' then
+      -- Its words, without the short ones: their trigrams are everywhere, and reading where takes longest.
+      parts := parts || array(select format('chatkeep.latin(h.search_text) like %L', '%' || run[1] || '%')
+        from regexp_matches(latin, '[a-z0-9]{4,}', 'g') run);
     elsif latin ~ '[a-z0-9]{3}' then
       parts := parts || format('chatkeep.latin(h.search_text) like %L',
         '%' || regexp_replace(latin, '([\\%_])', '\\\1', 'g') || '%');

@@ -117,7 +117,7 @@ describe('the index', () => {
             .map(([message, response]) => `${message}|${response}`),
         );
       }),
-      { numRuns: 300 },
+      { numRuns: 600 },
     );
   });
 
@@ -125,7 +125,17 @@ describe('the index', () => {
     const han = Array.from({ length: 30_000 }, (_, i) =>
       String.fromCodePoint(0x4e00 + ((i * 7919) % 20_000)),
     );
-    const { find } = await historyOf([[han.join(''), 'xyz '.repeat(20_000)]], WALKED);
+    const { find } = await historyOf(
+      [
+        [han.join(''), 'xyz '.repeat(20_000)],
+        ['', 'abcdefghij'.repeat(5_000)],
+      ],
+      WALKED,
+    );
+    // As long as a query may be, and longer when it is folded than anything else.
+    expect(await find({ needles: ['ﷺ'.repeat(200)], order: 'RELEVANCE' })).toEqual([]);
+    expect(await find({ needles: ['ja'], order: 'RELEVANCE' })).toHaveLength(1);
+    expect(await find({ needles: ['abcdefghij'.repeat(20)], order: 'RELEVANCE' })).toHaveLength(1);
     expect(await find({ needles: [han.slice(29_998).join('')] })).toHaveLength(1);
     expect(await find({ needles: [han[5] as string, 'z x'] })).toHaveLength(1);
   });
