@@ -35,7 +35,7 @@ const PARTS: Readonly<Record<string, Part>> = {
 };
 const RESULTS = fileURLToPath(new URL('results', import.meta.url));
 
-const USAGE = `npm run bench [-- part ...] [--rounds=5] [--seconds=2] [--sockets=5000]
+const USAGE = `npm run bench [-- part ...] [--rounds=3] [--seconds=2] [--sockets=5000]
   [--messages=1000000] [--minutes=1] [--contestants=bare,chatkeep] [--profiles=folder]
 parts: ${Object.keys(PARTS).join(', ')}; all of them when none is named
 `;
@@ -64,7 +64,7 @@ async function main(): Promise<void> {
   const { positionals, values } = parseArgs({
     allowPositionals: true,
     options: {
-      rounds: { type: 'string', default: '5' },
+      rounds: { type: 'string', default: '3' },
       seconds: { type: 'string', default: '2' },
       sockets: { type: 'string', default: '5000' },
       messages: { type: 'string', default: '1000000' },
