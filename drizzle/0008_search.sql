@@ -1,4 +1,4 @@
--- Search under row level security: see docs/decisions/0019. The text that is searched stands folded in a
+-- Search under row level security: see docs/decisions/0022. The text that is searched stands folded in a
 -- column of its own, an index of keys leads to it, and chatkeep.search() goes through both.
 
 -- Part of every PostgreSQL, and an owner of a database may create them.
@@ -200,9 +200,8 @@ $$;
 -- The ids of the user's exchanges in which a search finds all its needles, and none that is excluded: by
 -- time, or by rank and then by time. Rank 0: each needle is a word of the text; 1: begins one; 2: is in it
 -- (always with NEWEST); 3: nothing holds them all, and this one comes near, of those that are walked through
--- below. A definer's function, since row
--- level security lets no index be used for what it cannot vouch for; it looks at the rows of auth.uid() and
--- at no others.
+-- below. A definer's function, since row level security lets no index be used for what it cannot vouch for;
+-- it looks at the rows of auth.uid() and at no others.
 --
 -- First down the time: what is common is found there, and whoever has few messages has no more. What is
 -- left of the page comes from the index, whose hits are few then. Without the index, or without anything
