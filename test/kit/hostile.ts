@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { constants, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { AttackName, Order, Tally } from './hostile-child.ts';
 
@@ -17,6 +18,8 @@ const script = fileURLToPath(new URL('./hostile-child.ts', import.meta.url));
 
 export function startAttackers({ url, tokens }: Pick<Order, 'url' | 'tokens'>): Attackers {
   const child = fork(script, { execArgv: ['--import', 'tsx'] });
+  // They have machines of their own: what they cost themselves is nothing that the server could help.
+  if (child.pid) setPriority(child.pid, constants.priority.PRIORITY_LOW);
   const waiting = new Map<number, (answer: { tally?: Tally; error?: string }) => void>();
   let last = 0;
   child.on('message', ({ id, ...answer }: { id: number; tally?: Tally; error?: string }) => {
