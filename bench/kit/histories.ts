@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import postgres from 'postgres';
-import { exchangeOf } from './corpus.ts';
 
 /** One person has every tenth message; so many has each of the others. */
 const HEAVY_SHARE = 10;
@@ -58,7 +57,12 @@ export async function storeHistories(ownerUrl: string, messages: number): Promis
 }
 
 /** In pieces, as COPY takes them. */
-function* linesOf({ heavy, light, from, to }: Histories, messages: number): Generator<string> {
+async function* linesOf(
+  { heavy, light, from, to }: Histories,
+  messages: number,
+): AsyncGenerator<string> {
+  // Only now: a fresh clone has the books once the contestants are installed.
+  const { exchangeOf } = await import('./corpus.ts');
   const seqs = new Map<string, number>();
   const step = (to.getTime() - from.getTime()) / messages;
   let piece: string[] = [];
