@@ -65,8 +65,12 @@ export function createSearchBuilder(ownerUrl: string, log: Logger): SearchBuilde
       connection = postgres(poolerOptions(ownerUrl).url, { max: 1, onnotice: () => {} });
       try {
         if (await build(connection)) return;
-      } catch (err) {
-        if (!signal.aborted) log.warn({ err }, 'Search: could not be indexed yet; trying again.');
+      } catch (error) {
+        // Not the error itself: what PostgreSQL says of a failure can hold what a user wrote.
+        const { code, routine } = error as { code?: string; routine?: string };
+        if (!signal.aborted) {
+          log.warn({ code, routine }, 'Search: could not be indexed yet; trying again.');
+        }
       } finally {
         await connection.end({ timeout: 0 });
       }
