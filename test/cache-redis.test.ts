@@ -134,11 +134,35 @@ describe.skipIf(!redisAvailable).each(redisForms)('the page cache on $form', ({ 
     const keys = Array.from({ length: 50 }, (_, i) => keyOf(`${i}`));
     for (const one of keys) await put(cache, one, 1n);
     for (const one of keys) await cache.advance(one.userId, 2n);
+    const beside = createRedisCache(link, { leaseMs: LEASE_MS });
+    // What a node is told first, is the script itself.
+    for (const at of redis.nodes) await beside.look(keyOn(at));
     await onAll('CONFIG', 'RESETSTAT');
-    for (const one of keys) await cache.look(one);
+    for (const one of keys) await beside.look(one);
     const { scripts, names } = await called();
     expect(scripts).toBe(50);
     expect(names).toEqual(['config|resetstat', 'evalsha', 'get', 'hmget', 'time']);
+  });
+
+  it('asks for nothing but the lease of a page that it has had', async () => {
+    const beside = createRedisCache(link, { leaseMs: LEASE_MS });
+    do {
+      await put(beside, key, 7n);
+      await cache.look(key);
+      await onAll('CONFIG', 'RESETSTAT');
+      for (let i = 0; i < 5; i += 1) {
+        for (const one of [cache, beside]) await one.look(key);
+      }
+      // Again when the lease ran out meanwhile.
+    } while ((await cache.look(key)).kind !== 'hit');
+    expect(await called()).toEqual({ scripts: 0, names: ['config|resetstat', 'get'] });
+    expect(await cache.look(key)).toEqual({ kind: 'hit', ...page(7n) });
+    await beside.advance(key.userId, 8n);
+    for (const one of [cache, beside]) {
+      expect(await one.look(key)).toMatchObject({ kind: 'miss', stale: true, seq: 8n });
+    }
+    await put(beside, key, 8n);
+    expect(await cache.look(key)).toEqual({ kind: 'hit', ...page(8n) });
   });
 
   it('lets nobody prolong a lease', async () => {

@@ -35,6 +35,16 @@ const forms = [
     available: redisAvailable,
     create: () => createRedisCache(link as RedisLink, { leaseMs: LEASE_MS }),
   },
+  {
+    form: 'in Redis, looked into by another process',
+    available: redisAvailable,
+    create: () => {
+      const [one, other] = [1, 2].map(() =>
+        createRedisCache(link as RedisLink, { leaseMs: LEASE_MS }),
+      ) as [PageCache, PageCache];
+      return { ...one, look: other.look };
+    },
+  },
 ];
 
 const page = (seq: bigint, text = `page at ${seq}`) => ({ seq, body: Buffer.from(text) });

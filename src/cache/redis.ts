@@ -1,5 +1,6 @@
+import { LRUCache } from 'lru-cache';
 import type { RedisClient, RedisLink } from '../redis.ts';
-import type { PageCache, PageKey } from './cache.ts';
+import type { CachedPage, Lookup, PageCache, PageKey } from './cache.ts';
 
 interface Options {
   readonly leaseMs?: number;
@@ -71,14 +72,37 @@ return 1`;
 /** Longer than any reader waits; and so long, nobody tries to renew what was changed. */
 const TOP_S = 3_600;
 
+/** Bytes of pages that a process keeps of what it has seen in Redis. */
+const NEAR_BYTES = 32 * 1024 * 1024;
+/** What a user deleted is not to stay in memory for long because nobody asks for the page again. */
+const NEAR_MS = 60_000;
+
 type Script = (...args: (string | number | Buffer)[]) => Promise<unknown>;
 type Scripts = Record<'chatLookBuffer' | 'chatRenewBuffer' | 'chatFill' | 'chatAdvance', Script>;
+type Scripted = RedisClient & Scripts;
+type Hit = Extract<Lookup, { kind: 'hit' }>;
 
-/** The cache that processes share; every operation is one script on one slot. */
+/**
+ * The cache that processes share; every operation is one script on one slot. Of a page that this process has
+ * had before, only the lease is asked for: a page of the same key and number is the same bytes.
+ */
 export function createRedisCache(link: RedisLink, { leaseMs = 5_000 }: Options = {}): PageCache {
   const prepared = new WeakSet<RedisClient>();
+  const near = new LRUCache<string, Hit>({
+    maxSize: NEAR_BYTES,
+    sizeCalculation: ({ body }, name) => body.length + 2 * name.length + 200,
+    ttl: NEAR_MS,
+    ttlResolution: 1_000,
+  });
 
-  function scripts(client: RedisClient): Scripts {
+  /** Copied: what Redis sent is a part of all that came with it. */
+  function keepNear(name: string, { seq, body }: CachedPage): Hit {
+    const hit: Hit = { kind: 'hit', seq, body: Buffer.from(body) };
+    near.set(name, hit);
+    return hit;
+  }
+
+  function scripts(client: RedisClient): Scripted {
     if (!prepared.has(client)) {
       client.defineCommand('chatLook', { numberOfKeys: 3, lua: LOOK });
       client.defineCommand('chatRenew', { numberOfKeys: 3, lua: RENEW });
@@ -86,40 +110,52 @@ export function createRedisCache(link: RedisLink, { leaseMs = 5_000 }: Options =
       client.defineCommand('chatAdvance', { numberOfKeys: 2, lua: ADVANCE });
       prepared.add(client);
     }
-    return client as unknown as Scripts;
+    return client as Scripted;
   }
 
   /** Undefined when Redis is away, or was, too short ago to trust a lease. */
-  async function ask<T>(command: (scripts: Scripts) => Promise<unknown>): Promise<T | undefined> {
+  async function ask<T>(command: (client: Scripted) => Promise<unknown>): Promise<T | undefined> {
     if (!link.trustedFor(leaseMs)) return undefined;
     return link.run((client) => command(scripts(client)) as Promise<T>).catch(() => undefined);
   }
 
   return {
     async look(key) {
-      const found = await ask<[Buffer, Buffer] | [Buffer, number, Buffer]>((run) =>
-        run.chatLookBuffer(...keysOf(key)),
+      const keys = keysOf(key);
+      const [leaseName, name] = keys;
+      const known = near.get(name);
+      if (known) {
+        const lease = await ask<string | null>((client) => client.get(leaseName));
+        if (lease === undefined) return { kind: 'away' };
+        if (lease === String(known.seq)) return known;
+      }
+      const found = await ask<[Buffer, Buffer] | [Buffer, number, Buffer]>((client) =>
+        client.chatLookBuffer(...keys),
       );
       if (found === undefined) return { kind: 'away' };
       const [lease] = found;
       const seq = BigInt(lease.toString());
-      if (found.length === 2) return { kind: 'hit', seq, body: found[1] };
+      if (found.length === 2) return keepNear(name, { seq, body: found[1] });
       const [, stored, clock] = found;
       const seenAt = Number(clock);
       if (lease.length === 0) return { kind: 'unleased', stored: stored === 1, seenAt };
       return { kind: 'miss', stale: stored === 1, seq, seenAt };
     },
     async renew(key, seq, seenAt) {
-      const page = await ask<[Buffer, Buffer] | null>((run) =>
-        run.chatRenewBuffer(...keysOf(key), String(seq), seenAt, leaseMs),
+      const page = await ask<[Buffer, Buffer] | null>((client) =>
+        client.chatRenewBuffer(...keysOf(key), String(seq), seenAt, leaseMs),
       );
       return page ? { seq: BigInt(page[0].toString()), body: page[1] } : undefined;
     },
-    async fill(key, { seq, body }, seenAt, ttlSeconds) {
-      const stored = await ask<number | null>((run) =>
-        run.chatFill(...keysOf(key), String(seq), seenAt, leaseMs, body, ttlSeconds),
+    async fill(key, page, seenAt, ttlSeconds) {
+      const keys = keysOf(key);
+      const { seq, body } = page;
+      const stored = await ask<number | null>((client) =>
+        client.chatFill(...keys, String(seq), seenAt, leaseMs, body, ttlSeconds),
       );
-      return stored === 1;
+      if (stored !== 1) return false;
+      keepNear(keys[1], page);
+      return true;
     },
     async advance(userId, seq) {
       // Also while leases are not trusted yet: others do trust them. One that cannot be moved makes
