@@ -123,15 +123,19 @@ describe.runIf(browserAvailable)('Searching', () => {
     await marked(page, 'number700,');
     await page.keyboard.press('Enter');
     await page.waitForURL('**/m/*');
+    const wanted = new URL(page.url()).pathname.slice('/m/'.length);
+    await expect.poll(() => focused(page), SOON).toBe(wanted);
     await expect.poll(() => inView(700), SOON).toBe(true);
     await page.getByText(seededMessage(701), { exact: true }).waitFor();
 
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
     await page.keyboard.press('Home');
     await expect.poll(() => inView(700), SOON).toBe(false);
     await page.keyboard.press('Control+k');
     await status(page, '1 passage');
     await page.keyboard.press('Enter');
     await expect.poll(() => inView(700), SOON).toBe(true);
+    await expect.poll(() => focused(page), SOON).toBe(wanted);
 
     await page.goBack();
     await status(page, '1 passage');

@@ -41,7 +41,8 @@ describe.runIf(browserAvailable)('without the server', () => {
     await page.reload();
     await isShown(page);
     await page.goto('/search?q=spring');
-    await isShown(page);
+    // Over what one can write on, as soon as its part of the page is there.
+    await page.getByRole('combobox').waitFor();
     await expect(page.goto('/graphql')).rejects.toThrow(/ERR_CONNECTION_REFUSED/);
   });
 

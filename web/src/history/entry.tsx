@@ -3,26 +3,28 @@ import { Unsent } from '../composer/unsent.tsx';
 import { Exchange } from '../message/exchange.tsx';
 import { DayHeading } from './day.tsx';
 import type { Item } from './items.ts';
+import type { Lit } from './jump.ts';
 
 interface Props {
   readonly item: Item;
   readonly isNewDay: boolean;
-  readonly isLit: boolean;
+  /** One has jumped here. */
+  readonly lit: Lit | undefined;
 }
 
 /** One exchange in its place, under the heading of its day if it is the day's first. */
 export const Entry = memo(
-  function Entry({ item, isNewDay, isLit }: Props) {
+  function Entry({ item, isNewDay, lit }: Props) {
     const place = useRef<HTMLDivElement>(null);
     useEffect(() => {
       // Who goes to a message goes on from there, by keyboard and with a screen reader too.
-      if (isLit) place.current?.focus({ preventScroll: true });
-    }, [isLit]);
+      if (lit) place.current?.focus({ preventScroll: true });
+    }, [lit]);
     return (
       <div
         ref={place}
         tabIndex={-1}
-        className={isLit ? 'entry lit' : 'entry'}
+        className={lit ? 'entry lit' : 'entry'}
         data-created-at={item.createdAt}
         data-id={item.id}
       >
@@ -36,5 +38,5 @@ export const Entry = memo(
     before.item.node === now.item.node &&
     before.item.unsent === now.item.unsent &&
     before.isNewDay === now.isNewDay &&
-    before.isLit === now.isLit,
+    before.lit === now.lit,
 );

@@ -27,7 +27,7 @@ export function History() {
   const scroller = useRef<HTMLElement>(null);
   const [readsEnd, setReadsEnd] = useState(true);
   const [isUnderHeading, setUnderHeading] = useState(false);
-  const { litId, missing } = useJump(messageId);
+  const { lit, missing } = useJump(messageId);
 
   function look(): void {
     const list = scroller.current;
@@ -82,7 +82,7 @@ export function History() {
               key={item.id}
               item={item}
               isNewDay={dayOf(items[index - 1]?.createdAt) !== dayOf(item.createdAt)}
-              isLit={item.id === litId}
+              lit={item.id === lit?.id ? lit : undefined}
             />
           ))}
           <div className="history-foot" />

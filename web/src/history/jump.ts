@@ -15,11 +15,22 @@ const MessageThere = graphql(/* GraphQL */ `
 /** So long a message is lit that one has jumped to, in ms. */
 const LIT_MS = 2_500;
 
+/** A message that one has jumped to, to light up where it stands: another object with each jump. */
+export interface Lit {
+  readonly id: string;
+}
+
 export interface Jump {
-  /** The message to light up where it stands. */
-  readonly litId: string | undefined;
+  readonly lit: Lit | undefined;
   /** There is no such message. */
   readonly missing: boolean;
+}
+
+/** At once, and again two frames later: a scroll that was under way takes its last step after ours (Chromium). */
+function scrollTo(entry: Element): void {
+  const toCenter = () => entry.scrollIntoView({ block: 'center' });
+  toCenter();
+  requestAnimationFrame(() => requestAnimationFrame(toCenter));
 }
 
 /** Goes where the URL points: to a message of its own, or, at first, to the newest end. */
@@ -28,7 +39,7 @@ export function useJump(messageId: string | undefined): Jump {
     history,
     graphql: { client },
   } = useChat();
-  const [litId, setLitId] = useState<string>();
+  const [lit, setLit] = useState<Lit>();
   const [missing, setMissing] = useState(false);
 
   useEffect(() => {
@@ -36,7 +47,7 @@ export function useJump(messageId: string | undefined): Jump {
     async function go(id: string): Promise<void> {
       const entry = document.querySelector(`[data-id="${id}"]`);
       if (entry) {
-        entry.scrollIntoView({ block: 'center' });
+        scrollTo(entry);
       } else {
         // Of a hit of the search it is known; an old link may lead to nothing, which is no error.
         const { data, error } = await client.query(MessageThere, { id }).toPromise();
@@ -50,7 +61,7 @@ export function useJump(messageId: string | undefined): Jump {
           return;
         }
       }
-      if (!left) setLitId(id);
+      if (!left) setLit({ id });
     }
     setMissing(false);
     if (messageId) void go(messageId);
@@ -61,10 +72,10 @@ export function useJump(messageId: string | undefined): Jump {
   }, [messageId, history, client]);
 
   useEffect(() => {
-    if (!litId) return;
-    const timer = setTimeout(() => setLitId(undefined), LIT_MS);
+    if (!lit) return;
+    const timer = setTimeout(() => setLit(undefined), LIT_MS);
     return () => clearTimeout(timer);
-  }, [litId]);
+  }, [lit]);
 
-  return { litId, missing };
+  return { lit, missing };
 }
