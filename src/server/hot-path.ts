@@ -5,6 +5,7 @@ import type { Lookup, PageCache } from '../cache/cache.ts';
 import type { Context, Services } from '../resolvers/context.ts';
 import type { TokenVerifier, Viewer } from '../services/tokens.ts';
 import { authenticate } from './authentication.ts';
+import { endWith } from './body.ts';
 import { HEADERS } from './headers.ts';
 import type { Metrics } from './metrics.ts';
 import { isKnown } from './negotiation.ts';
@@ -89,7 +90,8 @@ export function createHotPath({ cache, pages, services, tokens, metrics }: Parts
     const isSame = etag !== undefined && isKnown(request.headers['if-none-match'], etag);
     const head = headOf(known, served.status, isSame ? undefined : bytes.length, etag);
     response.writeHead(isSame ? 304 : 200, head);
-    response.end(isSame ? undefined : bytes);
+    if (isSame) response.end();
+    else endWith(response, bytes);
     metrics.countFront(response.statusCode, served.status, page.key, began);
     return true;
   }
