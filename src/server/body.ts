@@ -44,9 +44,10 @@ export function endWith(response: ServerResponse, body: Buffer): void {
     if (at >= body.length) {
       response.end(piece);
     } else {
-      response.write(piece);
+      const isTaken = response.write(piece);
       // Told at once as long as the kernel takes it: only the next turn of the loop is others'.
-      response.once('drain', () => setImmediate(next));
+      if (isTaken) setImmediate(next);
+      else response.once('drain', () => setImmediate(next));
     }
   };
   next();

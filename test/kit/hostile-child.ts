@@ -173,28 +173,30 @@ const ATTACKS = {
     }
     return { tried: order.count };
   },
-  /** Large pages that nobody reads. */
+  /** Large pages, one after the other, of which nobody reads more than the beginning. */
   async unread(order: Order): Promise<Tally> {
-    const sockets = await many(order.count, () => open(order));
-    for (const [i, socket] of sockets.entries()) {
+    for (const [i, socket] of (await many(order.count, () => open(order))).entries()) {
       socket.write(post(order.tokens[i % 4] as string, PAGE));
+      await Promise.race([once(socket, 'data'), once(socket, 'close')]);
+      socket.pause();
     }
     return { tried: order.count };
   },
   /** The same pages for who reads them. */
   async reads(order: Order): Promise<Tally> {
-    const readings = Array.from({ length: order.count }, async (_, i) => {
+    for (let i = 0; i < order.count; i += 1) {
       const response = await fetch(`${order.url}/graphql`, {
         method: 'POST',
         headers: {
           'content-type': 'application/json',
+          // A compressed one would be small, and come from the cache.
+          'accept-encoding': 'identity',
           authorization: `Bearer ${order.tokens[i % 4]}`,
         },
         body: PAGE,
       });
       await response.arrayBuffer();
-    });
-    await Promise.all(readings);
+    }
     return { tried: order.count };
   },
   /** Devices that stop reading. */
