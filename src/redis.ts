@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import type { Logger } from './log.ts';
+import { createPatience } from './patience.ts';
 
 export type RedisClient = Redis | Cluster;
 
@@ -49,8 +50,6 @@ const commandOptions: RedisOptions = {
   enableOfflineQueue: false,
   autoResendUnfulfilledCommands: false,
   maxRetriesPerRequest: 1,
-  // Of what ioredis asks by itself; what is asked here is `inTime`.
-  commandTimeout: FIRST_CONNECT_MS,
   connectTimeout: FIRST_CONNECT_MS,
   socketTimeout: SILENCE_MS,
   enableAutoPipelining: false,
@@ -80,6 +79,9 @@ export async function connectRedis(urls: string, log: Logger): Promise<RedisLink
   const nodes = urls.split(',');
   const isCluster = nodes.length > 1;
   const client = open(nodes, commandOptions);
+  // Where ioredis' own `commandTimeout` gives up, others would serve pages from before a change whose lease was
+  // not moved.
+  const inTime = createPatience(COMMAND_TIMEOUT_MS);
   const subscribers: RedisClient[] = [];
   const backListeners: (() => void)[] = [];
   let up = false;
@@ -182,31 +184,6 @@ export async function connectRedis(urls: string, log: Logger): Promise<RedisLink
       for (const connection of [client, ...subscribers]) connection.disconnect();
     },
   };
-}
-
-/** A timer that comes so much too late says that this process stood still. */
-const STOOD_STILL_MS = 50;
-
-/**
- * The answer, if it comes within COMMAND_TIMEOUT_MS. A process that stood still for longer finds its timer
- * run out, and the answer there or its question not yet sent: it waits once more, where ioredis' own
- * `commandTimeout` gives up, and others would serve pages from before a change whose lease was not moved.
- */
-async function inTime<T>(answer: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    const giveUp = () => reject(new Error('Command timed out'));
-    const due = performance.now() + COMMAND_TIMEOUT_MS;
-    timer = setTimeout(() => {
-      if (performance.now() - due < STOOD_STILL_MS) giveUp();
-      else timer = setTimeout(giveUp, COMMAND_TIMEOUT_MS);
-    }, COMMAND_TIMEOUT_MS);
-  });
-  try {
-    return await Promise.race([answer, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /**
