@@ -155,7 +155,8 @@ describe.skipIf(!redisAvailable).each(redisForms)('the page cache on $form', ({ 
       }
       // Again when the lease ran out meanwhile.
     } while ((await cache.look(key)).kind !== 'hit');
-    expect(await called()).toEqual({ scripts: 0, names: ['config|resetstat', 'get'] });
+    const asking = redis.nodes.length > 1 ? 'get' : 'mget';
+    expect(await called()).toEqual({ scripts: 0, names: ['config|resetstat', asking] });
     expect(await cache.look(key)).toEqual({ kind: 'hit', ...page(7n) });
     await beside.advance(key.userId, 8n);
     for (const one of [cache, beside]) {
@@ -163,6 +164,22 @@ describe.skipIf(!redisAvailable).each(redisForms)('the page cache on $form', ({ 
     }
     await put(beside, key, 8n);
     expect(await cache.look(key)).toEqual({ kind: 'hit', ...page(8n) });
+  });
+
+  it('asks a Redis once for all that is wanted to be known at the same time', async () => {
+    const keys = Array.from({ length: 10 }, (_, i) => keyOn(node, `${i}`));
+    let hits = 0;
+    do {
+      for (const [i, one] of keys.entries()) await put(cache, one, BigInt(i));
+      await onAll('CONFIG', 'RESETSTAT');
+      const found = await Promise.all(keys.map(cache.look));
+      hits = found.filter(({ kind }) => kind === 'hit').length;
+      if (hits < 10) continue;
+      expect(found).toEqual(keys.map((_, i) => ({ kind: 'hit', ...page(BigInt(i)) })));
+      // Of a Cluster nobody knows which keys are on the same node.
+      const times = redis.nodes.length > 1 ? 'get:calls=10' : 'mget:calls=1';
+      expect(await node.client.info('commandstats')).toContain(`cmdstat_${times},`);
+    } while (hits < 10);
   });
 
   it('lets nobody prolong a lease', async () => {

@@ -119,13 +119,37 @@ export function createRedisCache(link: RedisLink, { leaseMs = 5_000 }: Options =
     return link.run((client) => command(scripts(client)) as Promise<T>).catch(() => undefined);
   }
 
+  /** Users whose leases are asked for in this turn of the event loop: in one question. */
+  let asking: { names: string[]; leases: Promise<(string | null)[] | undefined> } | undefined;
+
+  function askLater() {
+    const names: string[] = [];
+    const leases = new Promise<(string | null)[] | undefined>((resolve) => {
+      setImmediate(() => {
+        asking = undefined;
+        resolve(ask((client) => client.mget(names)));
+      });
+    });
+    return { names, leases };
+  }
+
+  /** Null where there is none, undefined when Redis is away. */
+  async function leaseOf(name: string): Promise<string | null | undefined> {
+    // One question goes to one node.
+    if (link.isCluster) return ask((client) => client.get(name));
+    asking ??= askLater();
+    const { names, leases } = asking;
+    const at = names.push(name) - 1;
+    return (await leases)?.[at];
+  }
+
   return {
     async look(key) {
       const keys = keysOf(key);
       const [leaseName, name] = keys;
       const known = near.get(name);
       if (known) {
-        const lease = await ask<string | null>((client) => client.get(leaseName));
+        const lease = await leaseOf(leaseName);
         if (lease === undefined) return { kind: 'away' };
         if (lease === String(known.seq)) return known;
       }

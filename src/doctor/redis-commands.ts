@@ -20,6 +20,7 @@ export const COMMANDS = [
 
 /** Beside them, where there is no Cluster. */
 export const ONE_REDIS = [
+  ['mget', 'KEY'],
   ['publish', 'CHANNEL', ''],
   ['subscribe', 'CHANNEL'],
   ['unsubscribe', 'CHANNEL'],
