@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { putBack, readBody } from './body.ts';
 import type { ConnectionLimits } from './connections.ts';
 import type { ErrorMask } from './errors.ts';
@@ -41,7 +41,6 @@ export function createHttpServer(parts: Parts): Server {
     keepAliveTimeout: 65_000,
   };
   const server = createServer(times, (request, response) => {
-    response.setTimeout(limits.stillMs, () => endIfUnread(request.socket));
     route(request, response).catch((error: unknown) => {
       // Whoever asked has gone.
       if (request.errored || response.destroyed) return;
@@ -53,14 +52,17 @@ export function createHttpServer(parts: Parts): Server {
   return server;
 
   /** An answer that nobody reads would else stay in memory for ever; one that is waited for may take long. */
-  function endIfUnread(socket: Socket): void {
-    if (socket.writableLength > 0) socket.destroy();
+  function watch({ socket }: IncomingMessage, response: ServerResponse): void {
+    response.setTimeout(limits.stillMs, () => {
+      if (socket.writableLength > 0) socket.destroy();
+    });
   }
 
   async function route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const pathname = pathOf(request);
     const isPage = pathname === '/graphql' && graphiql !== undefined && wantsPage(request);
     if (pathname === '/graphql' && !isPage) return operate(request, response);
+    watch(request, response);
     introduce(response);
     if (isPage) return graphiql.serve('index.html', request, response);
     if (request.method !== 'GET' && request.method !== 'HEAD') {
@@ -92,6 +94,8 @@ export function createHttpServer(parts: Parts): Server {
     const body = request.method === 'POST' ? await readBody(request, MAX_BODY_BYTES) : undefined;
     if (request.method === 'POST' && !body) return sendRefusal(response, TOO_LARGE);
     const exchange = await hotPath.serve(request, response, body);
+    // Most pages are on their way at once: a timer for each costs more than to look.
+    if (exchange !== true || response.writableLength > 0) watch(request, response);
     if (exchange === true) return;
     introduce(response);
     if (body) putBack(request, body);
