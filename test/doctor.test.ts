@@ -162,6 +162,8 @@ describe('npm run doctor', () => {
       'PostgreSQL: works as': 'ok authenticated, chatkeep_worker',
       'PostgreSQL: migrations': expect.stringMatching(/^ok all \d+ applied$/),
       'PostgreSQL: row level security': 'ok forced on every table; nothing goes round it',
+      'PostgreSQL: extensions': 'ok pg_trgm, btree_gin',
+      'PostgreSQL: search': 'ok indexed',
       'PostgreSQL: clock': expect.stringMatching(/^ok /),
       'Model: model': 'ok gemini-2.5-flash is there',
       'Accounts: keys': 'ok 1 (ES256)',
@@ -470,6 +472,26 @@ describe('of PostgreSQL, npm run doctor', () => {
       'PostgreSQL: numbering': expect.stringMatching(/^fault .*does not fire → /),
       'PostgreSQL: abandoned replies': expect.stringMatching(/^look 1, .* → A running chatkeep/),
     });
+  });
+
+  it('sees what search lacks', async () => {
+    const empty = await createDirectDatabase({ migrated: false });
+    const before = await examine(onDatabase(empty));
+    expect(before.lines['PostgreSQL: extensions']).toMatch(
+      /^ok pg_trgm, btree_gin: the next start/,
+    );
+    expect(before.lines['PostgreSQL: search']).toBeUndefined();
+
+    const other = await createDirectDatabase();
+    await asOwner((sql) => sql`drop index idx_chat_history_search`, other);
+    const slower = await examine(onDatabase(other));
+    expect(slower.lines['PostgreSQL: search']).toMatch(/^look not indexed yet → .*start one/);
+    await asOwner((sql) => sql`drop extension btree_gin cascade`, other);
+    const broken = await examine(onDatabase(other));
+    expect(broken.lines['PostgreSQL: extensions']).toMatch(
+      /^fault missing: btree_gin → .*create extension btree_gin;/,
+    );
+    expect(broken.exitCode).toBe(1);
   });
 
   it.skipIf(!pgbouncerAvailable)('finds a pooler, and whether the URL says so', async () => {

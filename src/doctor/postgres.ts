@@ -12,6 +12,7 @@ import { placeOf } from './place.ts';
 import { directFinding, poolerFinding } from './pooling.ts';
 import { reasonOf } from './reason.ts';
 import { rowSecurityFinding } from './row-security.ts';
+import { extensionsFinding, searchFinding } from './search.ts';
 import { connectionsFinding, serverFindings } from './server.ts';
 import { leasesFinding, sizeFinding, structureFindings } from './tables.ts';
 
@@ -40,6 +41,7 @@ export const postgresExamination: Examination = {
     if (owner && env.database) {
       await attempt('migrations by', note, () => directFinding(ownerUrl, signal));
     }
+    await attempt('extensions', note, () => extensionsFinding(either, state === 'complete'));
     if (state !== 'empty') await examineTables(either, state === 'complete', note);
   },
 };
@@ -124,6 +126,7 @@ async function examineTables(sql: Looker, isComplete: boolean, note: Note): Prom
   if (isComplete) {
     await attempt('row level security', note, () => rowSecurityFinding(sql));
     await attempt('tables', note, () => structureFindings(sql));
+    await attempt('search', note, () => searchFinding(sql));
   }
   await attempt('abandoned replies', note, () => leasesFinding(sql));
   await attempt('size', note, () => sizeFinding(sql));
