@@ -95,7 +95,7 @@ export function createHttpServer(parts: Parts): Server {
     if (request.method === 'POST' && !body) return sendRefusal(response, TOO_LARGE);
     const exchange = await hotPath.serve(request, response, body);
     // Most pages are on their way at once: a timer for each costs more than to look.
-    if (exchange !== true || response.writableLength > 0) watch(request, response);
+    if (!response.writableEnded || response.writableLength > 0) watch(request, response);
     if (exchange === true) return;
     introduce(response);
     if (body) putBack(request, body);
