@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bench, Report, Target } from '../kit/bench.ts';
 import { builtFile, installContestants } from '../kit/build.ts';
 import { createFigures } from '../kit/figures.ts';
@@ -18,6 +19,8 @@ const SHARES: Readonly<Record<Act, number>> = {
 };
 /** As a part of the load's time: what comes before has filled what there is to fill. */
 const HALF = 0.5;
+/** V8 gives back what the start has needed once nothing has happened for about 20 s. */
+const IDLE_MS = 40_000;
 const MB = 1e6;
 
 const TARGETS: Readonly<Record<string, Target>> = {
@@ -36,6 +39,9 @@ export async function mixed(bench: Bench): Promise<Report> {
   const figures = createFigures(TARGETS);
   const add = (name: string, unit: string, value: number) => figures.add(name, unit, AS, value);
   const { url, server } = await stage.enter(AS);
+  add('memory right after the start, RSS', 'MB', (await server.ask('memory')).rss / MB);
+  bench.progress('letting it be idle');
+  await sleep(IDLE_MS);
   add('memory of an idle server, RSS', 'MB', (await server.ask('memory')).rss / MB);
   const load = startRemote<TrafficLoad>(builtFile('load/traffic'));
   bench.onStop(() => load.stop());
@@ -70,6 +76,7 @@ export async function mixed(bench: Bench): Promise<Report> {
     contestants: { [AS]: 'the product, all of it switched on.' },
     figures: figures.all(),
     notes: [
+      `An idle server is one that nothing was asked of for ${IDLE_MS / 1000} s.`,
       `${bench.minutes} minutes, of which the second half is measured; "-- mixed --minutes=10" looks longer. Everybody is as likely to come next as everybody else, which is hard on a cache: people read several times before they write again.`,
       'Each message changes a history twice, once more when its reply has ended, and a page with a reply that is being written is not kept.',
     ],
