@@ -9,11 +9,11 @@ import { onStop, progress, say, stoppingAll } from './kit/stops.ts';
  */
 
 /**
- * The least of the floor's CPU a request to chatkeep's. It was 0.88 to 1.21 on two cores, also while others used
+ * The least of the floor's CPU a request to chatkeep's. It was 0.75 to 1.21 on two cores, also while others used
  * them; 0.42 to 0.50 when each hit had the page sent by Redis, and 0.16 to 0.20 without the path in front of the
  * engine.
  */
-const LEAST = 0.55;
+const LEAST = 0.5;
 const ROUNDS = 9;
 const TRIES = 2;
 /** Each user's page so many times in a round. */
