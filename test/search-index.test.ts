@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
@@ -214,6 +215,21 @@ describe('a reply that is being written', () => {
     expect(await find({ needles: ['indeed'] })).toEqual(['the question|quixotic indeed']);
     const [done] = await owner`select search_text from chat_history where id = ${row?.['id']}`;
     expect(done?.['search_text']).toBe('the question\x1fquixotic indeed');
+  });
+});
+
+describe('the builder', () => {
+  it('can be stopped at any moment of its start', async () => {
+    const complaints: unknown[] = [];
+    const complain = (reason: unknown) => complaints.push(reason);
+    process.on('unhandledRejection', complain);
+    onTestFinished(() => void process.off('unhandledRejection', complain));
+    for (let wait = 0; wait < 40; wait++) {
+      const builder = createSearchBuilder(database.ownerUrl, createLog('silent'));
+      await sleep(wait / 2);
+      await builder.stop();
+    }
+    expect(complaints).toEqual([]);
   });
 });
 

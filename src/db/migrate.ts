@@ -26,6 +26,7 @@ export interface MigrationReport {
 export async function migrateDatabase(ownerUrl: string, url: string): Promise<MigrationReport> {
   const sql = postgres(poolerOptions(ownerUrl).url, {
     max: 1,
+    fetch_types: false,
     onnotice: () => {},
     connect_timeout: 5,
   });

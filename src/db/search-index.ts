@@ -62,7 +62,12 @@ export function createSearchBuilder(ownerUrl: string, log: Logger): SearchBuilde
 
   async function run(): Promise<void> {
     while (!signal.aborted) {
-      connection = postgres(poolerOptions(ownerUrl).url, { max: 1, onnotice: () => {} });
+      connection = postgres(poolerOptions(ownerUrl).url, {
+        max: 1,
+        // Cut off by `stop`, it would reject to nobody: postgres.js does not wait for it.
+        fetch_types: false,
+        onnotice: () => {},
+      });
       try {
         if (await build(connection)) return;
       } catch (error) {

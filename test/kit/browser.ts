@@ -74,8 +74,13 @@ export async function axeFindings(page: Page): Promise<string[]> {
     // What is half faded in has half the contrast.
     const fading = document.getAnimations().filter((one) => one instanceof CSSTransition);
     await Promise.allSettled(fading.map(({ finished }) => finished));
-    type Axe = { run(): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }> };
-    const { violations } = await (window as unknown as { axe: Axe }).axe.run();
+    type Axe = {
+      run(options: {
+        preload: boolean;
+      }): Promise<{ violations: { id: string; nodes: { html: string }[] }[] }>;
+    };
+    // Without `preload` nothing is fetched, which a page that is offline could not.
+    const { violations } = await (window as unknown as { axe: Axe }).axe.run({ preload: false });
     return violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`));
   });
 }

@@ -1,8 +1,8 @@
 import type { Reporter, TestCase, TestModule } from 'vitest/node';
 
 /**
- * Ends a run with one plain line, and names what this machine could not test. With CI=true nothing may
- * be left out.
+ * Ends a run with one plain line, and names what this machine could not test, or not at once. With
+ * CI=true nothing may be left out.
  */
 // biome-ignore lint/style/noDefaultExport: how vitest loads a reporter
 export default class SummaryReporter implements Reporter {
@@ -11,6 +11,10 @@ export default class SummaryReporter implements Reporter {
     const count = (state: string) => tests.filter((test) => test.result().state === state).length;
     const broken = modules.filter((module) => module.state() === 'failed').length;
     const skipped = tests.filter((test) => test.result().state === 'skipped');
+    for (const test of tests.filter((test) => test.diagnostic()?.flaky)) {
+      const [error] = test.result().errors ?? [];
+      print(`passed at the second try: ${nameOf(test)}: ${error?.message}`);
+    }
     for (const test of skipped) print(`left out: ${nameOf(test).slice(0, 120)}`);
     if (process.env['CI'] && skipped.length > 0) process.exitCode = 1;
     const failed = count('failed') || broken;
