@@ -197,94 +197,135 @@ create function chatkeep.is_filled() returns boolean
     where search_text is null and status not in ('PENDING', 'STREAMING'))
 $$;
 --> statement-breakpoint
+-- The newest exchanges behind a place, and what of them is searched. Written into the statements that ask for
+-- it, and planned with them.
+create function chatkeep.walk(
+  me uuid, within text, since timestamptz, until timestamptz, after_at timestamptz, after_id uuid, size int
+) returns table (id uuid, created_at timestamptz, mood public.chat_mood, flag boolean, asked text, t text)
+  language sql stable as $$
+  select h.id, h.created_at, h.mood, h.has_personality_context,
+    case within when 'MESSAGE' then split_part(h.t, E'\x1f', 1)
+      when 'RESPONSE' then split_part(h.t, E'\x1f', 2) else h.t end, h.t
+  from (
+    select h.id, h.created_at, h.mood, h.has_personality_context,
+      coalesce(h.search_text, chatkeep.search_text(h.message, h.response)) as t
+    from public.chat_history h
+    where h.user_id = me and h.created_at >= since and h.created_at < until
+      and h.created_at < after_at + interval '1 microsecond'
+      and (h.created_at, h.id) < (after_at, after_id)
+    order by h.created_at desc, h.id desc
+    limit size
+  ) h
+$$;
+--> statement-breakpoint
+-- Where such a walk of so many ends; no row where the history is shorter.
+create function chatkeep.walk_end(
+  me uuid, since timestamptz, until timestamptz, after_at timestamptz, after_id uuid, size int
+) returns table (created_at timestamptz, id uuid)
+  language sql stable as $$
+  select h.created_at, h.id from public.chat_history h
+  where h.user_id = me and h.created_at >= since and h.created_at < until
+    and h.created_at < after_at + interval '1 microsecond'
+    and (h.created_at, h.id) < (after_at, after_id)
+  order by h.created_at desc, h.id desc offset size - 1 limit 1
+$$;
+--> statement-breakpoint
 -- The ids of the user's exchanges in which a search finds all its needles, and none that is excluded: by
 -- time, or by rank and then by time. Rank 0: each needle is a word of the text; 1: begins one; 2: is in it
 -- (always with NEWEST); 3: nothing holds them all, and this one comes near, of those that are walked through
 -- below. A definer's function, since row level security lets no index be used for what it cannot vouch for;
 -- it looks at the rows of auth.uid() and at no others.
 --
--- First down the time: what is common is found there, and whoever has few messages has no more. What is
--- left of the page comes from the index, whose hits are few then. Without the index, or without anything
--- that it could answer, the walk goes on to the end.
+-- First down the time: what is common is found there, and whoever has few messages has no more. Where the
+-- first few foretell that this would not fill the page, and for what is left of it, the index is asked, whose
+-- hits are few then. Without the index, or without anything that it could answer, the walk goes on to the end.
+--
+-- The walks are planned once a session, whoever asks; EXECUTE plans for what is looked for.
 create function chatkeep.search(
   needles text[], excluded text[], within text, sorted text, size int,
   after_at timestamptz, after_id uuid, after_rank int,
   since timestamptz, until timestamptz, moods public.chat_mood[], flags boolean[]
 ) returns table (id uuid, created_at timestamptz, rank int)
   language plpgsql stable security definer rows 50
-  set search_path = '' set plan_cache_mode = force_custom_plan set enable_seqscan = off as $$
+  set search_path = '' set plan_cache_mode = force_generic_plan set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
   me constant uuid := chatkeep.viewer_id();
   walked constant int := 500 + 25 * size;
+  probed constant int := walked / 8;
   wanted int := size;
   got int;
-  words constant text[] := array(select chatkeep.fold(n) from unnest(needles) n);
-  patterns constant text[] := array(
-    select '%' || regexp_replace(w, '([\\%_])', '\\\1', 'g') || '%' from unnest(words) w);
-  unwanted constant text[] := array(
-    select '%' || regexp_replace(chatkeep.fold(n), '([\\%_])', '\\\1', 'g') || '%' from unnest(excluded) n);
+  words text[];
+  patterns text[];
+  unwanted text[];
+  indexed boolean;
   -- Letters and digits of any script, for where a word begins and ends.
   letters constant text := '[a-z0-9\u00c0-\u1fff\u2c00-\u2dff\u3040-\uffff\U00020000-\U0010ffff]';
-  literal constant text[] := array(
-    select regexp_replace(w, '([^a-z0-9\u0080-\U0010ffff])', '\\\1', 'g') from unnest(words) w);
-  starts constant text[] := array(select '(?<!' || letters || ')' || l from unnest(literal) l);
-  whole constant text[] := array(select s || '(?!' || letters || ')' from unnest(starts) s);
-  indexed constant boolean := 2 = (select count(*) from pg_catalog.pg_index i
-    where i.indisvalid and i.indexrelid in (
-      to_regclass('public.idx_chat_history_search'), to_regclass('public.idx_chat_history_unfolded')));
+  starts text[];
+  whole text[];
   -- For the first page, and for those that follow upon such a one.
   nearby constant boolean := coalesce(after_rank = 3, after_at = 'infinity');
-  near_at constant timestamptz := after_at;
-  near_id constant uuid := after_id;
-  -- The word that is looked for in another spelling: at least a half of it as it is, and about as long.
-  misspelt constant text := (
-    select w from unnest(words) w where w ~ '^[a-z0-9]{4,}$' order by length(w) desc limit 1);
-  half constant int := length(misspelt) / 2;
-  alike constant text := format('(?<!%1$s)(?:%2$s[a-z0-9]{%4$s,%5$s}|[a-z0-9]{%4$s,%5$s}%3$s)(?!%1$s)', letters,
-    left(misspelt, half), right(misspelt, half), length(misspelt) - half - 1, length(misspelt) - half + 1);
-  condition text;
-  tier int;
+  from_at timestamptz := after_at;
+  from_id uuid := after_id;
   edge_at timestamptz;
   edge_id uuid;
+  step int;
+  condition text;
+  tier int;
+  misspelt text;
+  half int;
+  head text;
+  tail text;
+  alike text;
 begin
+  select coalesce(array_agg(w), '{}'),
+    coalesce(array_agg('%' || regexp_replace(w, '([\\%_])', '\\\1', 'g') || '%'), '{}')
+    into words, patterns from (select chatkeep.fold(n) as w from unnest(needles) n) n;
+  if excluded <> '{}' then
+    unwanted := array(
+      select '%' || regexp_replace(chatkeep.fold(n), '([\\%_])', '\\\1', 'g') || '%' from unnest(excluded) n);
+  end if;
+  if sorted = 'RELEVANCE' then
+    starts := array(select '(?<!' || letters || ')'
+      || regexp_replace(w, '([^a-z0-9\u0080-\U0010ffff])', '\\\1', 'g') from unnest(words) w);
+    whole := array(select s || '(?!' || letters || ')' from unnest(starts) s);
+  end if;
+
   foreach tier in array case sorted when 'RELEVANCE' then array[0, 1, 2] else array[2] end loop
     continue when after_rank = 3 or tier < after_rank and sorted = 'RELEVANCE';
-    condition := case when indexed then chatkeep.search_condition(words, tier) end;
-    return query
-      select h.id, h.created_at, tier from (
-        select h.id, h.created_at, h.mood, h.has_personality_context,
-          case within when 'MESSAGE' then split_part(h.t, E'\x1f', 1)
-            when 'RESPONSE' then split_part(h.t, E'\x1f', 2) else h.t end as asked, h.t
-        from (
-          select h.id, h.created_at, h.mood, h.has_personality_context,
-            coalesce(h.search_text, chatkeep.search_text(h.message, h.response)) as t
-          from public.chat_history h
-          where h.user_id = me and h.created_at >= since and h.created_at < until
-            and h.created_at < after_at + interval '1 microsecond'
-            and (h.created_at, h.id) < (after_at, after_id)
-          order by h.created_at desc, h.id desc
-          limit case when condition is not null then walked end
-        ) h
-      ) h
-      where h.mood = any(moods) and h.has_personality_context = any(flags)
-        and h.asked like all (patterns) and not h.t like any (unwanted)
-        and (sorted <> 'RELEVANCE' or tier = case
-          when h.asked ~ all (whole) then 0 when h.asked ~ all (starts) then 1 else 2 end)
-      limit wanted;
-    get diagnostics got = row_count;
-    wanted := wanted - got;
-    if wanted = 0 then
-      return;
-    end if;
-    edge_at := null;
-    if condition is not null then
-      select h.created_at, h.id into edge_at, edge_id from public.chat_history h
-      where h.user_id = me and h.created_at >= since and h.created_at < until
-        and h.created_at < after_at + interval '1 microsecond'
-        and (h.created_at, h.id) < (after_at, after_id)
-      order by h.created_at desc, h.id desc offset walked - 1 limit 1;
-    end if;
+    condition := null;
+    step := probed;
+    loop
+      return query
+        select h.id, h.created_at, tier
+        from chatkeep.walk(me, within, since, until, from_at, from_id, step) h
+        where h.mood = any(moods) and h.flag = any(flags)
+          and h.asked like all (patterns) and (unwanted is null or not h.t like any (unwanted))
+          and (sorted <> 'RELEVANCE' or tier = case
+            when h.asked ~ all (whole) then 0 when h.asked ~ all (starts) then 1 else 2 end)
+        limit wanted;
+      get diagnostics got = row_count;
+      wanted := wanted - got;
+      if wanted = 0 then
+        return;
+      end if;
+      edge_at := null;
+      exit when step is null;
+      select h.created_at, h.id into edge_at, edge_id
+        from chatkeep.walk_end(me, since, until, from_at, from_id, step) h;
+      exit when edge_at is null or step > probed;
+      from_at := edge_at;
+      from_id := edge_id;
+      if indexed is null then
+        indexed := 2 = (select count(*) from pg_catalog.pg_index i
+          where i.indisvalid and i.indexrelid in (
+            to_regclass('public.idx_chat_history_search'), to_regclass('public.idx_chat_history_unfolded')));
+      end if;
+      condition := case when indexed then chatkeep.search_condition(words, tier) end;
+      step := case when condition is not null then walked - probed end;
+      exit when condition is not null and 16 * got < size and exists (
+        select from chatkeep.walk_end(me, since, until, from_at, from_id, step));
+    end loop;
     if edge_at is not null then
       return query execute format($query$
         select h.id, h.created_at, $1 from (
@@ -307,7 +348,7 @@ begin
           ) h
         ) h
         where h.mood = any($7) and h.has_personality_context = any($8)
-          and h.asked like all ($9) and not h.t like any ($10)
+          and h.asked like all ($9) and ($10 is null or not h.t like any ($10))
           and ($11 <> 'RELEVANCE' or $1 = case
             when h.asked ~ all ($12) then 0 when h.asked ~ all ($13) then 1 else 2 end)
         limit $14 $query$, condition)
@@ -319,30 +360,26 @@ begin
         return;
       end if;
     end if;
-    after_at := 'infinity';
-    after_id := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+    from_at := 'infinity';
+    from_id := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
   end loop;
 
-  if nearby and wanted = size and misspelt is not null then
+  if nearby and wanted = size then
+    -- The word that is looked for in another spelling: at least a half of it as it is, and about as long.
+    misspelt := (select w from unnest(words) w where w ~ '^[a-z0-9]{4,}$' order by length(w) desc limit 1);
+    half := length(misspelt) / 2;
+    alike := format('(?<!%1$s)(?:%2$s[a-z0-9]{%4$s,%5$s}|[a-z0-9]{%4$s,%5$s}%3$s)(?!%1$s)', letters,
+      left(misspelt, half), right(misspelt, half), length(misspelt) - half - 1, length(misspelt) - half + 1);
+    head := left(misspelt, half);
+    tail := right(misspelt, half);
     return query
-      select h.id, h.created_at, 3 from (
-        select h.id, h.created_at, h.mood, h.has_personality_context,
-          case within when 'MESSAGE' then split_part(h.t, E'\x1f', 1)
-            when 'RESPONSE' then split_part(h.t, E'\x1f', 2) else h.t end as asked, h.t
-        from (
-          select h.id, h.created_at, h.mood, h.has_personality_context,
-            coalesce(h.search_text, chatkeep.search_text(h.message, h.response)) as t
-          from public.chat_history h
-          where h.user_id = me and h.created_at >= since and h.created_at < until
-            and h.created_at < near_at + interval '1 microsecond'
-            and (h.created_at, h.id) < (near_at, near_id)
-          order by h.created_at desc, h.id desc
-          limit walked
-        ) h
-      ) h
-      where h.mood = any(moods) and h.has_personality_context = any(flags)
-        and not h.t like any (unwanted)
-        and case when h.asked ~ alike then not exists (
+      select h.id, h.created_at, 3
+      from chatkeep.walk(me, within, since, until, after_at, after_id, walked) h
+      where misspelt is not null and h.mood = any(moods) and h.flag = any(flags)
+        and (unwanted is null or not h.t like any (unwanted))
+        -- The halves first: a regular expression takes ten times as long.
+        and case when (position(head in h.asked) > 0 or position(tail in h.asked) > 0) and h.asked ~ alike
+          then not exists (
           select from unnest(words) w where position(w in h.asked) = 0
             and chatkeep.nearness(w, h.asked) < case w when misspelt then 0.3 else 0.4 end) end
       limit size;
@@ -373,7 +410,9 @@ end $migration$;
 --> statement-breakpoint
 grant execute on function chatkeep.fold(text), chatkeep.search_text(text, text), chatkeep.latin(text),
   chatkeep.sign_keys(text), chatkeep.needle_keys(text), chatkeep.search_condition(text[], int),
-  chatkeep.nearness(text, text), chatkeep.viewer_id() to chatkeep_search;
+  chatkeep.nearness(text, text), chatkeep.viewer_id(),
+  chatkeep.walk(uuid, text, timestamptz, timestamptz, timestamptz, uuid, int),
+  chatkeep.walk_end(uuid, timestamptz, timestamptz, timestamptz, uuid, int) to chatkeep_search;
 --> statement-breakpoint
 -- Their owner sees every message, and nothing else may be done as it. To hand a function over one has to be
 -- a member for that moment, and the new owner has to be allowed to own something here.

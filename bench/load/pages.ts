@@ -17,6 +17,8 @@ export interface Asked extends Range {
   readonly as: string;
   /** Accept-Encoding; none without. */
   readonly encoding?: string;
+  /** How many exchanges a page has; default PAGE_SIZE. */
+  readonly first?: number;
   /** How many exchanges are left out before the page. */
   readonly offset?: number;
   /** The cursor behind which the page begins. */
@@ -57,7 +59,10 @@ export interface PagesLoad {
 let users: readonly Person[] = [];
 let redis: Redis;
 
-function requestFor({ url, as, encoding, offset, after }: Asked, user: Person): Buffer {
+function requestFor(
+  { url, as, encoding, first = PAGE_SIZE, offset, after }: Asked,
+  user: Person,
+): Buffer {
   const headers = {
     'content-type': 'application/json',
     accept: 'application/json',
@@ -66,7 +71,7 @@ function requestFor({ url, as, encoding, offset, after }: Asked, user: Person): 
     ...(encoding && { 'accept-encoding': encoding }),
   };
   const query = after ? PAGE_AFTER : as === 'postgraphile' ? PAGE_OF_POSTGRAPHILE : PAGE;
-  const variables = { first: PAGE_SIZE, ...(offset && { offset }), ...(after && { after }) };
+  const variables = { first, ...(offset && { offset }), ...(after && { after }) };
   return requestOf(url, headers, JSON.stringify({ query, variables }));
 }
 

@@ -68,6 +68,7 @@ const FIRST = 20;
 const text = sql`(message || E'\n' || response)`;
 
 let messages: MessageStore;
+/** As any user, for ILIKE: each statement is planned for its values. */
 let database: Database;
 let owner: postgres.Sql;
 let url: string;
@@ -114,10 +115,7 @@ const searches: Readonly<Record<Searcher, (asked: Asked) => Promise<unknown>>> =
     );
     return page.hits.map((hit) => [hit.highlights(), hit.snippet()]);
   },
-  ilike: (asked) =>
-    database.asUser({ sub: asked.userId }, (db) => [db.execute(pageOf(asked))], {
-      customPlans: true,
-    }),
+  ilike: (asked) => database.asUser({ sub: asked.userId }, (db) => [db.execute(pageOf(asked))]),
   limit(asked) {
     const { sql: statement, params } = new PgDialect().sqlToQuery(pageOf(asked));
     return owner.unsafe(statement, params as string[], { prepare: true });
@@ -128,8 +126,11 @@ serve<SearchLoad>({
   connect({ ownerUrl }) {
     url = ownerUrl;
     // A search without an index may take longer than the product would wait.
-    database = createDatabase({ url: ownerUrl, timeoutMs: 60_000 });
-    messages = createMessageStore(database);
+    const timeoutMs = 60_000;
+    messages = createMessageStore(createDatabase({ url: ownerUrl, timeoutMs }));
+    const planned = new URL(ownerUrl);
+    planned.searchParams.set('plan_cache_mode', 'force_custom_plan');
+    database = createDatabase({ url: planned.href, timeoutMs });
     owner = postgres(ownerUrl, {
       max: 1,
       fetch_types: false,

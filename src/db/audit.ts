@@ -145,11 +145,11 @@ export async function auditDatabase(tx: postgres.TransactionSql): Promise<readon
       from functions where prosecdef and not fixed
 
       union all
-      -- One that is IMMUTABLE and SQL is written into the query that calls it: with a setting it is not.
+      -- One in SQL that changes nothing is written into the query that calls it: with a setting it is not.
       select format('The function %s has no fixed search_path.', signature)
       from functions
       where not prosecdef and not fixed
-        and not (provolatile = 'i' and prolang = (select oid from pg_language where lanname = 'sql'))
+        and not (provolatile <> 'v' and prolang = (select oid from pg_language where lanname = 'sql'))
 
       union all
       select format('%s may execute the function %s.', coalesce(r.rolname, 'PUBLIC'), f.signature)

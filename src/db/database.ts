@@ -32,11 +32,6 @@ export interface Claims {
   readonly email?: string | undefined;
 }
 
-export interface UnitOfWorkOptions {
-  /** Plans each statement for its values; for searches, where a generic plan is a wrong one. */
-  readonly customPlans?: boolean;
-}
-
 export interface Database {
   /**
    * The only way to a user's data: all queries in one transaction, sent at once, as role
@@ -46,7 +41,6 @@ export interface Database {
   asUser<const Q extends readonly Work<unknown>[]>(
     claims: Claims,
     build: (db: QueryBuilder) => Q,
-    options?: UnitOfWorkOptions,
   ): Promise<Results<Q>>;
   /** As role `chatkeep_worker`, which sees the leases of running replies and no texts. */
   asWorker<const Q extends readonly Work<unknown>[]>(
@@ -96,10 +90,9 @@ export function createDatabase(options: DatabaseOptions): Database {
     role: string,
     claims: Claims | undefined,
     build: (db: QueryBuilder) => Q,
-    { customPlans = false }: UnitOfWorkOptions = {},
   ): Promise<Results<Q>> {
     const compiled = await compile(build);
-    const statements = [identity(role, claims, timeoutMs, customPlans), ...compiled.statements];
+    const statements = [identity(role, claims, timeoutMs), ...compiled.statements];
     const [, ...rows] = await onLane(statements);
     return compiled.finish(rows) as Promise<Results<Q>>;
   }
@@ -124,7 +117,7 @@ export function createDatabase(options: DatabaseOptions): Database {
   }
 
   return {
-    asUser: (claims, build, workOptions) => unitOfWork('authenticated', claims, build, workOptions),
+    asUser: (claims, build) => unitOfWork('authenticated', claims, build),
     asWorker: (build) => unitOfWork('chatkeep_worker', undefined, build),
     async ping() {
       const alive = onLane([{ sql: 'select 1', params: [], rows: 'arrays' }]);
@@ -143,21 +136,14 @@ export function createDatabase(options: DatabaseOptions): Database {
  * Role and claims for the rest of the transaction, in one statement; and how long it may last: one that a
  * process began and was frozen in would hold the user's locks for as long.
  */
-function identity(
-  role: string,
-  claims: Claims | undefined,
-  timeoutMs: number,
-  customPlans: boolean,
-): Statement {
+function identity(role: string, claims: Claims | undefined, timeoutMs: number): Statement {
   return {
     sql: `select set_config('role', $1, true), set_config('request.jwt.claims', $2, true),
-      set_config('statement_timeout', $3, true), set_config('plan_cache_mode', $4, true),
-      set_config('idle_in_transaction_session_timeout', $3, true)`,
+      set_config('statement_timeout', $3, true), set_config('idle_in_transaction_session_timeout', $3, true)`,
     params: [
       role,
       claims ? JSON.stringify({ sub: claims.sub, email: claims.email, role, aud: role }) : '',
       String(timeoutMs),
-      customPlans ? 'force_custom_plan' : 'auto',
     ],
     rows: 'arrays',
   };

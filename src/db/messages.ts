@@ -5,7 +5,6 @@ import {
   type Around,
   type AroundQuery,
   aroundStatement,
-  type Exchange,
   type Page,
   type PageQuery,
   pageStatement,
@@ -18,9 +17,10 @@ import {
   chatReplyLeases,
   type MessageRow,
 } from './schema.ts';
-import { type SearchFound, type SearchQuery, searchOf, searchStatement } from './search.ts';
+import { type SearchFound, type SearchQuery, searchStatement } from './search.ts';
 import {
   columns,
+  type Exchange,
   inMs,
   olderThan,
   one,
@@ -87,12 +87,8 @@ export function createMessageStore(database: Database) {
     },
 
     async search(claims: Claims, query: SearchQuery): Promise<SearchFound> {
-      const [found] = await database.asUser(
-        claims,
-        (db) => [searchStatement(db, claims.sub, query)],
-        { customPlans: true },
-      );
-      return searchOf(found, query);
+      const [found] = await database.asUser(claims, () => [searchStatement(claims.sub, query)]);
+      return found;
     },
 
     /** The number of the user's newest change; 0 for a history that was never written to. */

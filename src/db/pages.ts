@@ -1,8 +1,17 @@
-import { type AnyColumn, and, eq, type Placeholder, sql } from 'drizzle-orm';
+import { and, eq, type Placeholder, sql } from 'drizzle-orm';
 import { QueryBuilder } from 'drizzle-orm/pg-core';
 import type { Prepared } from './database.ts';
 import { chatCounters, chatHistory, type MessageRow } from './schema.ts';
-import { columns, newerThan, olderThan, type Place, type Position } from './statements.ts';
+import {
+  type Exchange,
+  exchangeOf,
+  newerThan,
+  olderThan,
+  type Place,
+  type Position,
+  SHOWN,
+  shown,
+} from './statements.ts';
 
 /** Which exchanges there are for a query; without a part: whatever it is. */
 interface Filter {
@@ -21,9 +30,6 @@ export interface PageQuery extends Filter {
   /** How many to leave out next to the place. */
   readonly offset?: number | undefined;
 }
-
-/** An exchange as its user sees it, without what the server alone goes by. */
-export type Exchange = Omit<MessageRow, 'seq' | 'replySeq' | 'hasDefaultContext'>;
 
 export interface Page {
   /** The user's newest change, as read in the same statement as the rows. */
@@ -83,10 +89,7 @@ interface Values {
 const value = (name: keyof Values) => sql.placeholder(name);
 const nameOf = (param: unknown) => (param as Placeholder<keyof Values>).name;
 
-const { userId: _, seq: __, replySeq: ___, hasDefaultContext: ____, ...shown } = columns;
-/** Each value of a page costs something, be it asked for or not. */
-const COLUMNS = Object.entries(shown) as [keyof typeof shown, AnyColumn][];
-const ID = COLUMNS.findIndex(([name]) => name === 'id');
+const ID = SHOWN.findIndex(([name]) => name === 'id');
 
 /** One page and the user's `seq` in one statement. */
 export function pageStatement(userId: string, query: PageQuery): Prepared<Page> {
@@ -172,7 +175,7 @@ function stretch(towards: PageQuery['towards'], place: Place, limit: keyof Value
 }
 
 function withSeq(page: ReturnType<ReturnType<typeof stretch>['as']>) {
-  const row = Object.fromEntries(COLUMNS.map(([name]) => [name, page[name]]));
+  const row = Object.fromEntries(SHOWN.map(([name]) => [name, page[name]]));
   const { sql: text, params } = new QueryBuilder()
     .select({ current: chatCounters.seq, ...row })
     .from(chatCounters)
@@ -218,15 +221,5 @@ const seqOf = (found: Rows) => BigInt((found[0]?.[0] as string | undefined) ?? 0
 function rowsOf(userId: string, found: Rows): Exchange[] {
   const [first] = found;
   const isEmpty = first === undefined || first[1 + ID] === null;
-  return isEmpty ? [] : found.map((values) => rowOf(userId, values));
-}
-
-function rowOf(userId: string, values: readonly unknown[]): Exchange {
-  const row: Record<string, unknown> = { userId };
-  for (let i = 0; i < COLUMNS.length; i += 1) {
-    const [name, column] = COLUMNS[i] as (typeof COLUMNS)[number];
-    const value = values[1 + i];
-    row[name] = value === null ? null : column.mapFromDriverValue(value);
-  }
-  return row as Exchange;
+  return isEmpty ? [] : found.map((values) => exchangeOf(userId, values, 1));
 }

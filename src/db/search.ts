@@ -1,8 +1,9 @@
-import { eq, sql } from 'drizzle-orm';
-import type { QueryBuilder } from './database.ts';
+import { and, eq, type Placeholder, sql } from 'drizzle-orm';
+import { QueryBuilder } from 'drizzle-orm/pg-core';
+import type { Prepared } from './database.ts';
 import type { PageQuery } from './pages.ts';
-import { chatCounters, chatHistory, type MessageRow } from './schema.ts';
-import { columns, one, type Position } from './statements.ts';
+import { chatCounters, chatHistory } from './schema.ts';
+import { type Exchange, exchangeOf, type Position, SHOWN, shown } from './statements.ts';
 
 /** A text to look for, anywhere, as a part of a word too; compared as chatkeep.fold() folds it. */
 export type Needle = string;
@@ -30,7 +31,7 @@ export interface SearchPlace extends Position {
 }
 
 export interface SearchHit {
-  readonly row: MessageRow;
+  readonly row: Exchange;
   /**
    * 0: every needle is a word of the text; 1: begins one; 2: is in it, which NEWEST says of all; 3: it is not,
    * but something near it is.
@@ -51,38 +52,88 @@ const ALL_MOODS = ['POSITIVE', 'NEUTRAL', 'NEGATIVE'] as const;
 const START = { createdAt: 'infinity', id: 'ffffffff-ffff-ffff-ffff-ffffffffffff' };
 const NEAR = 3;
 
-/**
- * The hits and the user's `seq` in one statement, one hit more than asked for to tell whether there are more.
- * chatkeep.search() finds the ids; what stands under them is read as the user.
- */
-export function searchStatement(db: QueryBuilder, userId: string, query: SearchQuery) {
+/** The hits and the user's `seq` in one statement, one hit more than asked for to tell whether there are more. */
+export function searchStatement(userId: string, query: SearchQuery): Prepared<SearchFound> {
   const place = query.place ?? START;
   const flags =
     query.hasPersonalityContext === undefined ? '{t,f}' : `{${query.hasPersonalityContext}}`;
-  const found = sql`chatkeep.search(
-    ${arrayOf(query.needles)}::text[], ${arrayOf(query.excluded)}::text[], ${query.within}, ${query.order},
-    ${query.size + 1}::int, ${place.createdAt}::timestamptz, ${place.id}::uuid, ${query.place?.rank ?? null}::int,
-    ${query.from?.toISOString() ?? '-infinity'}::timestamptz, ${query.to?.toISOString() ?? 'infinity'}::timestamptz,
-    ${arrayOf(query.moods ?? ALL_MOODS)}::chat_mood[], ${flags}::boolean[]) as hit`;
-  return db
-    .select({ seq: chatCounters.seq, row: columns, rank: sql<number | null>`hit.rank` })
-    .from(chatCounters)
-    .leftJoin(found, sql`true`)
-    .leftJoin(chatHistory, one(userId, sql`hit.id`))
-    .where(eq(chatCounters.userId, userId))
-    .orderBy(sql`hit.rank, hit.created_at desc, hit.id desc`);
+  const values: Values = {
+    userId,
+    needles: arrayOf(query.needles),
+    excluded: arrayOf(query.excluded),
+    within: query.within,
+    order: query.order,
+    size: query.size + 1,
+    createdAt: place.createdAt,
+    id: place.id,
+    rank: query.place?.rank ?? null,
+    from: query.from?.toISOString() ?? '-infinity',
+    to: query.to?.toISOString() ?? 'infinity',
+    moods: arrayOf(query.moods ?? ALL_MOODS),
+    flags,
+  };
+  return {
+    sql: BUILT.text,
+    params: BUILT.names.map((name) => values[name]),
+    read: (found) => searchOf(userId, found, query),
+  };
 }
 
-type Found = Awaited<ReturnType<typeof searchStatement>>;
+/** What differs from search to search. */
+interface Values {
+  readonly userId: string;
+  readonly needles: string;
+  readonly excluded: string;
+  readonly within: string;
+  readonly order: string;
+  readonly size: number;
+  readonly createdAt: string;
+  readonly id: string;
+  readonly rank: number | null;
+  readonly from: string;
+  readonly to: string;
+  readonly moods: string;
+  readonly flags: string;
+}
 
-/** What a search's statement has found. */
-export function searchOf(found: Found, { size }: SearchQuery): SearchFound {
-  const hits = found.flatMap(({ row, rank }) =>
-    row === null || rank === null
-      ? []
-      : [{ row: row as MessageRow, rank, approximate: rank === NEAR }],
-  );
-  return { seq: found[0]?.seq ?? 0n, hits: hits.slice(0, size), hasMore: hits.length > size };
+const value = (name: keyof Values) => sql.placeholder(name);
+
+/** As the statements of pages.ts: built once. */
+const BUILT = built();
+
+/** chatkeep.search() finds the ids; what stands under them is read as the user. */
+function built() {
+  const found = sql`chatkeep.search(
+    ${value('needles')}::text[], ${value('excluded')}::text[], ${value('within')}, ${value('order')},
+    ${value('size')}::int, ${value('createdAt')}::timestamptz, ${value('id')}::uuid, ${value('rank')}::int,
+    ${value('from')}::timestamptz, ${value('to')}::timestamptz,
+    ${value('moods')}::chat_mood[], ${value('flags')}::boolean[]) as hit`;
+  const { sql: text, params } = new QueryBuilder()
+    .select({ current: chatCounters.seq, rank: sql`hit.rank`, ...shown })
+    .from(chatCounters)
+    .leftJoin(found, sql`true`)
+    .leftJoin(
+      chatHistory,
+      and(eq(chatHistory.userId, value('userId')), eq(chatHistory.id, sql`hit.id`)),
+    )
+    .where(eq(chatCounters.userId, value('userId')))
+    .orderBy(sql`hit.rank, hit.created_at desc, hit.id desc`)
+    .toSQL();
+  return { text, names: params.map((param) => (param as Placeholder<keyof Values>).name) };
+}
+
+const ID = 2 + SHOWN.findIndex(([name]) => name === 'id');
+
+/** What the statement has found: the counter, the rank, then the row's columns, in each row. */
+function searchOf(userId: string, found: readonly unknown[][], { size }: SearchQuery): SearchFound {
+  const hits = found
+    .filter((values) => values[ID] !== null)
+    .map((values) => {
+      const rank = values[1] as number;
+      return { row: exchangeOf(userId, values, 2), rank, approximate: rank === NEAR };
+    });
+  const seq = BigInt((found[0]?.[0] as string | undefined) ?? 0);
+  return { seq, hits: hits.slice(0, size), hasMore: hits.length > size };
 }
 
 /** An array's literal: https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO */

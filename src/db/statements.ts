@@ -8,7 +8,7 @@ import {
   sql,
 } from 'drizzle-orm';
 import type { QueryBuilder } from './database.ts';
-import { chatDeletions, chatHistory, chatReplyLeases } from './schema.ts';
+import { chatDeletions, chatHistory, chatReplyLeases, type MessageRow } from './schema.ts';
 
 /* What the statements of messages.ts and replies.ts are made of. */
 
@@ -21,7 +21,26 @@ export interface Position {
 /** A position, or where one is put in or found out. */
 export type Place = { readonly [K in keyof Position]: Position[K] | Placeholder | SQL };
 
+/** An exchange as its user sees it, without what the server alone goes by. */
+export type Exchange = Omit<MessageRow, 'seq' | 'replySeq' | 'hasDefaultContext'>;
+
 export const columns = getTableColumns(chatHistory);
+const { userId: _, seq: __, replySeq: ___, hasDefaultContext: ____, ...ofExchange } = columns;
+/** What is read of an exchange: each value costs something, be it asked for or not. */
+export const shown = ofExchange;
+export const SHOWN = Object.entries(shown) as [keyof typeof shown, AnyColumn][];
+
+/** An exchange from a row's values, where those of SHOWN begin at a place. */
+export function exchangeOf(userId: string, values: readonly unknown[], begin: number): Exchange {
+  const row: Record<string, unknown> = { userId };
+  for (let i = 0; i < SHOWN.length; i += 1) {
+    const [name, column] = SHOWN[i] as (typeof SHOWN)[number];
+    const value = values[begin + i];
+    row[name] = value === null ? null : column.mapFromDriverValue(value);
+  }
+  return row as Exchange;
+}
+
 /** First statement of every change: see chatkeep.open_history() in drizzle/. */
 export const openHistory = (db: QueryBuilder) => db.execute(sql`select chatkeep.open_history()`);
 

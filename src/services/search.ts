@@ -1,5 +1,5 @@
 import type { Claims } from '../db/database.ts';
-import type { MessageRow, MessageStore } from '../db/messages.ts';
+import type { Exchange, MessageStore } from '../db/messages.ts';
 import type { SearchPlace, SearchQuery } from '../db/search.ts';
 import { badInput } from '../errors.ts';
 import { fold } from './fold.ts';
@@ -27,7 +27,7 @@ export interface SearchRequest {
 }
 
 export interface SearchHit {
-  readonly row: MessageRow;
+  readonly row: Exchange;
   /** Where it stands among the hits by relevance. */
   readonly rank: number;
   readonly approximate: boolean;
@@ -82,7 +82,7 @@ export async function searchPage(
 }
 
 /** What words and phrases are looked for in. */
-function textsOf({ message, response }: MessageRow, { within }: Narrowed): [Text, ...Text[]] {
+function textsOf({ message, response }: Exchange, { within }: Narrowed): [Text, ...Text[]] {
   const [ofMessage, ofResponse]: [Text, Text] = [
     { field: 'MESSAGE', text: message },
     { field: 'RESPONSE', text: response },

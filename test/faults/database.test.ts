@@ -296,8 +296,8 @@ const BENT: readonly Bent[] = [
     asked: () => ({ sub: victim.userId }),
     database: (noted) => ({
       ...database,
-      async asUser(_, build, options) {
-        const rows = await database.asUser({ sub: intruder.userId }, build, options);
+      async asUser(_, build) {
+        const rows = await database.asUser({ sub: intruder.userId }, build);
         noted(rows);
         return rows;
       },
