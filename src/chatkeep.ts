@@ -1,3 +1,4 @@
+import { promisify } from 'node:util';
 import { createMemoryCache } from './cache/memory.ts';
 import { createRedisCache } from './cache/redis.ts';
 import { createDatabase } from './db/database.ts';
@@ -193,6 +194,7 @@ export async function startChatkeep(env: Env, options: StartOptions): Promise<Ch
     });
     const { port } = await listen(server, env.port, env.host);
     metrics.watch({
+      connections: promisify(server.getConnections.bind(server)),
       sockets: () => sockets.open,
       subscriptions: () => live.subscribers,
       runningReplies: () => replies.running,

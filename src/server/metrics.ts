@@ -4,6 +4,7 @@ import type { PageKey } from '../cache/cache.ts';
 import { createTimings } from './timings.ts';
 
 interface Gauges {
+  readonly connections: () => Promise<number>;
   readonly sockets: () => number;
   readonly subscriptions: () => number;
   readonly runningReplies: () => number;
@@ -161,17 +162,18 @@ export function createMetrics(totals?: MetricTotals) {
     print: async (): Promise<string> =>
       totals ? sumOf([await read()]).metrics() : registry.metrics(),
     /** Once it serves. */
-    watch({ sockets, subscriptions, runningReplies }: Gauges): void {
-      const gauge = (name: string, help: string, read: () => number) =>
+    watch({ connections, sockets, subscriptions, runningReplies }: Gauges): void {
+      const gauge = (name: string, help: string, read: () => number | Promise<number>) =>
         new Gauge({
           name,
           help,
           registers: [registry],
-          collect() {
-            this.set(read());
+          async collect() {
+            this.set(await read());
           },
         });
       gauge('chatkeep_processes', 'Processes that share the port.', () => 1);
+      gauge('chatkeep_connections', 'Open connections of clients.', connections);
       gauge('chatkeep_websockets', 'Open WebSockets.', sockets);
       gauge('chatkeep_subscriptions', 'Running subscriptions.', subscriptions);
       gauge('chatkeep_replies_running', 'Replies being written.', runningReplies);

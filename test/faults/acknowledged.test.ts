@@ -16,7 +16,7 @@ import { report } from '../kit/trials.ts';
  * at the end every ok is there once and in its place, and nothing is there that was refused or never sent.
  */
 /** One by one; then five more at once. */
-const KILLS = times(2, 36);
+const KILLS = times(2, 24);
 const USERS = 6;
 /** Of the first user; the others have half of it. */
 const WRITERS = 8;

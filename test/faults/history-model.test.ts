@@ -235,16 +235,16 @@ describe.runIf(redisAvailable)('a history', () => {
   }
 
   it(`is the model's on three servers, SEED=${SEED}`, ALL_THE_TIME, async ({ task }) => {
-    await compare(task, parts, calm, { ms: times(2_000, 35_000), lanes: LANES });
+    await compare(task, parts, calm, { ms: times(2_000, 25_000), lanes: LANES });
     if (isLong) expect(parts.counts.get('cache: hit')).toBeGreaterThan(0);
   });
 
   it(`is the model's on one server without Redis, SEED=${SEED}`, ALL_THE_TIME, ({ task }) =>
-    compare(task, alone, calm, { ms: times(500, 10_000) }),
+    compare(task, alone, calm, { ms: times(500, 8_000) }),
   );
 
   it(`is the model's while the parts are hurt, SEED=${SEED}`, ALL_THE_TIME, async ({ task }) => {
     const commands = isLong ? [...hurt, crashPostgres] : hurt;
-    await compare(task, parts, commands, { ms: times(2_500, 40_000) });
+    await compare(task, parts, commands, { ms: times(2_500, 30_000) });
   });
 });

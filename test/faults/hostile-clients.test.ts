@@ -1,105 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import postgres from 'postgres';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { CONNECTION_LIMITS } from '../../src/server/connections.ts';
-import { type Any, type Client, HISTORY, SEND, signIn } from '../kit/client.ts';
-import { type AttackName, type Attackers, startAttackers } from '../kit/hostile.ts';
-import { type Installation, type Member, startInstallation } from '../kit/installation.ts';
-import { isLong, times } from '../kit/promises.ts';
-import { seedAs } from '../kit/seed.ts';
+import { afterAll, beforeAll, describe, it } from 'vitest';
+import { type Any, HISTORY } from '../kit/client.ts';
+import type { AttackName } from '../kit/hostile.ts';
+import { times } from '../kit/promises.ts';
+import { ROOM_MB, type Siege, startSiege } from '../kit/siege.ts';
 import { report } from '../kit/trials.ts';
 
-/*
- * A server as a process of its own, clients that mean harm in another one, and people who want nothing
- * but their history, who are measured here.
- */
+/* People who want nothing but their history are measured, in quiet times and while others mean harm. */
 
-/** The product's own times in the long form; with shorter ones it takes as long to see that they hold. */
-const LIMITS = isLong
-  ? CONNECTION_LIMITS
-  : { ...CONNECTION_LIMITS, pingMs: 1_000, headMs: 1_000, requestMs: 2_000, stillMs: 2_000 };
-
-/** With more, V8 lets garbage lie, and a heap that grows without end would be told late. */
-const HEAP_MB = 160;
-
-/** What may be left of an attack in the server's memory: caches that it filled, and the heap's own way. */
-const ROOM_MB = 150;
-
-let chatkeep: Installation;
-let server: Member;
-let attackers: Attackers;
-let villains: Client[];
-let people: Client[];
+let siege: Siege;
 
 beforeAll(async () => {
-  chatkeep = await startInstallation({
-    env: {
-      TRUST_PROXY: 'true',
-      NODE_OPTIONS: `--max-old-space-size=${HEAP_MB}`,
-      // The offline companion: a model in this process would take its time from who is measured here.
-      GEMINI_API_KEY: '',
-    },
-    ...(!isLong && { timing: { connections: LIMITS } }),
-  });
-  server = chatkeep.members[0] as Member;
-  villains = await Promise.all(Array.from({ length: times(10, 50) }, () => signIn(server)));
-  people = await Promise.all(Array.from({ length: 3 }, () => signIn(server)));
-  const admin = postgres(chatkeep.postgres.ownerUrl, { max: 1, onnotice: () => {} });
-  for (const person of people) {
-    await person.data(SEND, { input: { message: 'hello' } });
-    await seedAs(
-      admin,
-      person,
-      Array.from({ length: 50 }, (_, i) => ({ message: `About ${i}` })),
-    );
-  }
-  // Pages of 5 MB, more than the kernel takes for who does not read.
-  for (const villain of villains.slice(0, 4)) {
-    await villain.data(SEND, { input: { message: 'hello' } });
-    await seedAs(admin, villain, Array(60).fill({ message: '漢'.repeat(30_000) }));
-  }
-  await admin.end();
-  const tokens = villains.map(({ token }) => token as string);
-  attackers = startAttackers({ url: server.url, tokens });
+  siege = await startSiege();
 });
-afterAll(async () => {
-  await attackers?.stop();
-  await chatkeep?.stop();
-});
-beforeEach(async () => {
-  await attackers.release();
-  await settled();
-});
-
-interface Gauges {
-  readonly subscriptions: number;
-  readonly sockets: number;
-  /** TCP connections of any kind, those to PostgreSQL and Redis among them. */
-  readonly connections: number;
-  readonly memoryMb: number;
-}
-
-async function gauges(): Promise<Gauges> {
-  const text = await (await fetch(`${server.url}/metrics`)).text();
-  const value = (name: string) => Number(new RegExp(`^${name} (\\S+)`, 'm').exec(text)?.[1] ?? 0);
-  return {
-    subscriptions: value('chatkeep_subscriptions'),
-    sockets: value('chatkeep_websockets'),
-    connections: value('nodejs_active_resources\\{type="TCPSocketWrap"\\}'),
-    memoryMb: value('process_resident_memory_bytes') / 2 ** 20,
-  };
-}
-
-/** Waits until nothing is open any more. */
-async function settled(): Promise<void> {
-  const open = async () => {
-    const { subscriptions, sockets } = await gauges();
-    return { subscriptions, sockets };
-  };
-  await expect
-    .poll(open, { timeout: 30_000 + 2 * LIMITS.pingMs })
-    .toEqual({ subscriptions: 0, sockets: 0 });
-}
+afterAll(() => siege?.stop());
 
 const ASKS = [
   HISTORY,
@@ -112,7 +26,7 @@ async function measure(ms: number): Promise<number[]> {
   const took: number[] = [];
   const until = performance.now() + ms;
   await Promise.all(
-    people.map(async (person, i) => {
+    siege.people.map(async (person, i) => {
       for (let n = i; performance.now() < until; n += 1) {
         const begun = performance.now();
         const answer = await person.ask<Any>(ASKS[n % 3] as string, { first: 1 + (n % 40) });
@@ -168,8 +82,9 @@ const EXPECTED: Partial<Record<AttackName, (count: number) => Record<string, num
   writes: (count) => ({ sent: count }),
 };
 
-describe.sequential('clients that mean harm', () => {
+describe('clients that mean harm', () => {
   it('do not slow down anybody else', { timeout: 300_000 }, async ({ task }) => {
+    const { attackers, gauges, settled } = siege;
     const violations: string[] = [];
     let trials = 0;
     await measure(times(300, 3_000));
@@ -210,48 +125,5 @@ describe.sequential('clients that mean harm', () => {
       violations.push(`memory grew from ${before.memoryMb} to ${after.memoryMb} MB`);
     }
     report({ task }, 'clients', { trials, of: 'hostile connections', violations });
-  });
-
-  it('leave nothing behind, however they go', { timeout: 200_000 }, async ({ task }) => {
-    const violations: string[] = [];
-    const count = times(120, 1_000);
-    await attackers.attack('churn', count / 10);
-    await attackers.release();
-    await settled();
-    const before = await gauges();
-    const { tried = 0 } = await attackers.attack('churn', count);
-    // Those that answer no more hold their connections; the others are gone.
-    await sleep(2 * LIMITS.pingMs + 1_000);
-    const silent = (await gauges()).subscriptions;
-    if (silent > 0) violations.push(`${silent} subscriptions are left while connections are held`);
-    await attackers.release();
-    await settled();
-    const { memoryMb } = await gauges();
-    if (memoryMb > before.memoryMb + ROOM_MB) {
-      violations.push(`memory grew from ${before.memoryMb} to ${memoryMb} MB`);
-    }
-    report({ task }, 'clients', { trials: tried, of: 'subscriptions destroyed', violations });
-  });
-
-  it('do not keep a connection by saying little', { timeout: 200_000 }, async ({ task }) => {
-    const violations: string[] = [];
-    let trials = 0;
-    const before = (await gauges()).connections;
-    let most = 0;
-    for (const attack of ['silent', 'slowHeads', 'slowBodies', 'unread', 'noInit'] as const) {
-      const count = attack === 'unread' ? 20 : times(20, 100);
-      await attackers.attack(attack, count);
-      trials += count;
-      most = Math.max(most, (await gauges()).connections - before);
-    }
-    if (most < 16) violations.push(`only ${most} connections were open`);
-    const longest = Math.max(LIMITS.headMs, LIMITS.requestMs, LIMITS.stillMs);
-    const deadline = performance.now() + 1.5 * longest + 10_000;
-    // People's own, and those to PostgreSQL, are kept for a while; the attackers have not let go of theirs.
-    const kept = 12;
-    const left = async () => (await gauges()).connections - before;
-    while ((await left()) > kept && performance.now() < deadline) await sleep(100);
-    if ((await left()) > kept) violations.push(`${await left()} connections are still open`);
-    report({ task }, 'clients', { trials, of: 'slow connections', violations });
   });
 });

@@ -258,7 +258,7 @@ describe('a message that is sent again', () => {
     timeout: times(60_000, 300_000),
   }, async ({ task }) => {
     violations = [];
-    const trials = times(1, 5);
+    const trials = times(1, 3);
     const given: Promise<unknown>[] = [];
     for (let n = 0; n < trials; n += 1) {
       const [taker, ...others] = chatkeep.members as [Member, Member, Member];

@@ -17,7 +17,7 @@ import { collect, EVENTS } from '../kit/subscriptions.ts';
 import { report } from '../kit/trials.ts';
 
 /** In each of which every process is replaced once. */
-const ROUNDS = times(1, 5);
+const ROUNDS = times(1, 3);
 const PEOPLE = times(2, 4);
 const WRITERS = 3;
 /** Ten seconds is what `docker stop` gives; two more for a machine that has much to do. */
