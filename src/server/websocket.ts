@@ -58,6 +58,8 @@ export function serveWebSocket(server: Server, parts: Parts) {
     maxPayload: MAX_BODY_BYTES,
     perMessageDeflate: false,
     clientTracking: false,
+    // Else all that came at once is answered in one turn of the event loop, in which nobody else has a turn.
+    allowSynchronousEvents: false,
     closeTimeout: CLOSE_TIMEOUT_MS,
     handleProtocols: (protocols) => handleProtocols(protocols),
     // Its types do not know closeTimeout (ws 8.19) yet.
