@@ -4,7 +4,7 @@ import { constants, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { AttackName, Order, Tally } from './hostile-child.ts';
 
-export type { AttackName };
+export type { AttackName, Tally };
 
 /** A process full of clients that mean harm. */
 export interface Attackers {
