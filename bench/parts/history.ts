@@ -32,7 +32,7 @@ const COLD = 300;
 const MESSAGES = 60;
 const WARM_UP_S = 1;
 /** How many misses each contestant answers before they are measured: pages of so many other sizes. */
-const WARM_UP_SIZES = 20;
+const WARM_UP_SIZES = 40;
 
 const HIT = 'history hit: requests a second';
 const MISS = 'history miss: requests a second';
