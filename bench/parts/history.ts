@@ -31,8 +31,13 @@ const WARM = { from: 1, users: 100 };
 const COLD = 300;
 const MESSAGES = 60;
 const WARM_UP_S = 1;
-/** How many misses each contestant answers before they are measured: pages of so many other sizes. */
-const WARM_UP_SIZES = 40;
+/** So many other pages of each of WARM's users are missed before misses are measured. */
+const WARM_UP_PAGES = 20;
+/** Pages that are no larger than what is measured, each another one to a cache. */
+const OTHER_PAGES = Array.from({ length: 9 * 10 }, (_, n) => ({
+  first: PAGE_SIZE - 1 - (n % 9),
+  offset: Math.floor(n / 9),
+}));
 
 const HIT = 'history hit: requests a second';
 const MISS = 'history miss: requests a second';
@@ -163,19 +168,18 @@ class Trial {
 
   async misses(): Promise<void> {
     const reading = this.#stage.sides.filter(({ as }) => as !== 'floor');
-    // Else V8 would compile while it is measured, and for PostGraphile, which has no cache, before it.
-    for (const { as, url } of reading) {
-      this.#bench.progress(`history miss, warming up: ${as}`);
-      for (let less = 1; less <= WARM_UP_SIZES; less += 1) {
-        const first = PAGE_SIZE - less;
-        await this.#load.ask('once', { as, url, ...WARM, first, connections: MISS_CONNECTIONS });
-      }
-    }
+    const others = new Map(reading.map(({ as }) => [as, [...OTHER_PAGES]]));
     await this.#stage.inTurn('history miss', reading, async (side) => {
       const range = { from: this.#cold, users: COLD };
       this.#cold += COLD;
-      const given = { as: side.as, url: side.url, ...range, connections: MISS_CONNECTIONS };
-      await this.#measure('history miss', side, () => this.#load.ask('once', given));
+      const given = { as: side.as, url: side.url, connections: MISS_CONNECTIONS };
+      // Right before: a process that has been idle for a minute has thrown compiled code away.
+      for (const other of others.get(side.as)?.splice(0, WARM_UP_PAGES) ?? []) {
+        await this.#load.ask('once', { ...given, ...WARM, ...other });
+      }
+      await this.#measure('history miss', side, () =>
+        this.#load.ask('once', { ...given, ...range }),
+      );
     });
   }
 
