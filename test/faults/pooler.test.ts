@@ -52,7 +52,7 @@ describe.skipIf(!pgbouncerAvailable)('behind PgBouncer in transaction mode', () 
     const states = await statesBehind(url);
     expect(new Set(states.map(({ pid }) => pid)).size).toBe(POOL_SIZE);
     for (const { pid: _, ...state } of states) {
-      const clean = { role: 'chatkeep', claims: '', timeout: '0', plans: 'auto', prepared: 0 };
+      const clean = { role: 'chatkeep', claims: '', timeout: '0', prepared: 0 };
       if (JSON.stringify(state) !== JSON.stringify(clean))
         violations.push(`left on a connection: ${JSON.stringify(state)}`);
     }
@@ -151,7 +151,6 @@ interface State {
   readonly role: string;
   readonly claims: string;
   readonly timeout: string;
-  readonly plans: string;
   readonly prepared: number;
 }
 
@@ -170,7 +169,6 @@ async function statesBehind(url: string): Promise<readonly State[]> {
           select pg_backend_pid() as pid, current_user as role,
             coalesce(current_setting('request.jwt.claims', true), '') as claims,
             current_setting('statement_timeout') as timeout,
-            current_setting('plan_cache_mode') as plans,
             (select count(*)::int from pg_prepared_statements where name <> '') as prepared`;
         arrived += 1;
         if (arrived === POOL_SIZE) open();
