@@ -1,6 +1,6 @@
 import { and, eq, gt, sql } from 'drizzle-orm';
 import { unionAll } from 'drizzle-orm/pg-core';
-import type { Claims, Database, QueryBuilder } from './database.ts';
+import type { Claims, Database } from './database.ts';
 import {
   type Around,
   type AroundQuery,
@@ -19,13 +19,16 @@ import {
 } from './schema.ts';
 import { type SearchFound, type SearchQuery, searchStatement } from './search.ts';
 import {
+  build,
   columns,
   type Exchange,
   inMs,
   olderThan,
+  once,
   one,
   openHistory,
   type Position,
+  readerOf,
   tombstone,
 } from './statements.ts';
 import { type MoodPoint, type TrendQuery, trendStatement } from './trend.ts';
@@ -93,55 +96,37 @@ export function createMessageStore(database: Database) {
 
     /** The number of the user's newest change; 0 for a history that was never written to. */
     async seq(claims: Claims): Promise<bigint> {
-      const [rows] = await database.asUser(claims, (db) => [seqStatement(db, claims.sub)]);
-      return rows[0]?.seq ?? 0n;
+      const [seq] = await database.asUser(claims, () => [seqStatement(claims.sub)]);
+      return seq;
     },
 
     async find(claims: Claims, id: string): Promise<MessageRow | undefined> {
-      const [rows] = await database.asUser(claims, (db) => [
-        db.select().from(chatHistory).where(one(claims.sub, id)),
+      const [row] = await database.asUser(claims, () => [
+        selectOne({ userId: claims.sub, id }, ([values]) => values && readRow(values)),
       ]);
-      return rows[0];
+      return row;
     },
 
     /** What stands under a client's id already, or undefined if the id is free. */
     async claimed(claims: Claims, message: SentBody): Promise<Stored | undefined> {
-      const [existing, deleted] = await database.asUser(claims, (db) => [
-        existingStatement(db, claims.sub, message),
-        deletedStatement(db, claims.sub, message.id),
+      const [existing, isDeleted] = await database.asUser(claims, () => [
+        existingStatement(claims.sub, message),
+        deletedStatement(claims.sub, message.id),
       ]);
-      return stored(existing[0], deleted.length > 0);
+      return stored(existing, isDeleted);
     },
 
     /** Stores a message and its reply's lease, unless the id is taken: then tells what stands there. */
     async insert(claims: Claims, message: NewMessage): Promise<Stored> {
-      const userId = claims.sub;
-      const [, created, existing, deleted] = await database.asUser(claims, (db) => [
-        openHistory(db),
-        db.execute(sql`
-          with created as (
-            insert into ${chatHistory}
-              (user_id, id, message, personality_context, has_default_context, mood, mood_score, status)
-            select asked.user_id, ${message.id}::uuid, ${message.message},
-              case when asked.is_default then personality else ${contextParam(message)}::jsonb end,
-              asked.is_default and personality is not null, ${message.mood}::chat_mood,
-              ${message.moodScore}::float8, 'PENDING'
-            from (select ${userId}::uuid as user_id, ${isDefault(message)}::boolean as is_default) as asked
-              left join ${chatPersonalities} using (user_id)
-            where not exists (select from ${chatHistory} where ${one(userId, message.id)})
-              and not exists (select from ${chatDeletions} where ${tombstone(userId, message.id)})
-            returning user_id, id
-          )
-          insert into ${chatReplyLeases} (user_id, message_id, token, expires_at)
-          select user_id, id, ${message.token}::uuid, ${inMs(message.leaseMs)} from created
-          returning message_id`),
-        existingStatement(db, userId, message),
-        deletedStatement(db, userId, message.id),
+      const [, isCreated, existing, isDeleted] = await database.asUser(claims, () => [
+        openHistory,
+        insertStatement(claims.sub, message),
+        existingStatement(claims.sub, message),
+        deletedStatement(claims.sub, message.id),
       ]);
-      const found = stored(existing[0], deleted.length > 0);
+      const found = stored(existing, isDeleted);
       if (found === undefined) throw new Error('A message was neither stored nor found.');
-      if (found.kind !== 'deleted' && created.length > 0)
-        return { kind: 'created', row: found.row };
+      if (found.kind !== 'deleted' && isCreated) return { kind: 'created', row: found.row };
       return found;
     },
 
@@ -154,7 +139,7 @@ export function createMessageStore(database: Database) {
       id: string,
     ): Promise<{ readonly seq: bigint; readonly isNew: boolean } | undefined> {
       const [, gone, tombstones] = await database.asUser(claims, (db) => [
-        openHistory(db),
+        openHistory,
         db.delete(chatHistory).where(one(claims.sub, id)).returning({ id: chatHistory.id }),
         db.select({ seq: chatDeletions.seq }).from(chatDeletions).where(tombstone(claims.sub, id)),
       ]);
@@ -164,26 +149,19 @@ export function createMessageStore(database: Database) {
 
     /** What changed after a number. Fewer than `limit` changes are all there are up to `seq`. */
     async changes(claims: Claims, after: bigint, limit: number): Promise<Changes> {
-      const [found] = await database.asUser(claims, (db) => [
-        changesStatement(db, claims.sub, after, limit),
+      const [changes] = await database.asUser(claims, () => [
+        selectChanges({ userId: claims.sub, after, limit }, readChanges),
       ]);
-      const changes = found.flatMap(({ seq, id, row }) =>
-        seq === null || id === null ? [] : [{ seq, id, row: row as MessageRow | null }],
-      );
-      return { seq: found[0]?.current ?? 0n, changes };
+      return changes;
     },
 
     /** The user's newest change, then the replies that were being written at that moment or later. */
     async running(claims: Claims): Promise<{ seq: bigint; texts: readonly RunningText[] }> {
-      const [counters, texts] = await database.asUser(claims, (db) => [
-        seqStatement(db, claims.sub),
-        db
-          .select({ id: chatHistory.id, seq: chatHistory.seq, response: chatHistory.response })
-          .from(chatReplyLeases)
-          .innerJoin(chatHistory, one(claims.sub, chatReplyLeases.messageId))
-          .where(eq(chatReplyLeases.userId, claims.sub)),
+      const [seq, texts] = await database.asUser(claims, () => [
+        seqStatement(claims.sub),
+        selectRunning({ userId: claims.sub }, (rows) => rows.map((values) => readText(values))),
       ]);
-      return { seq: counters[0]?.seq ?? 0n, texts };
+      return { seq, texts };
     },
 
     async trend(claims: Claims, query: TrendQuery): Promise<readonly MoodPoint[]> {
@@ -195,21 +173,13 @@ export function createMessageStore(database: Database) {
 
     /** The newest exchanges before a message that have a reply, newest first. */
     async turnsBefore(claims: Claims, before: MessageRow, limit: number) {
-      const [rows] = await database.asUser(claims, (db) => [
-        db
-          .select({ message: chatHistory.message, response: chatHistory.response })
-          .from(chatHistory)
-          .where(
-            and(
-              eq(chatHistory.userId, claims.sub),
-              olderThan({ createdAt: before.createdAt, id: before.id }),
-              sql`${chatHistory.response} <> ''`,
-            ),
-          )
-          .orderBy(sql`${chatHistory.createdAt} desc, ${chatHistory.id} desc`)
-          .limit(limit),
+      const { createdAt, id } = before;
+      const [turns] = await database.asUser(claims, () => [
+        selectTurns({ userId: claims.sub, createdAt, id, limit }, (rows) =>
+          rows.map((values) => readTurn(values)),
+        ),
       ]);
-      return rows;
+      return turns;
     },
   };
 }
@@ -219,68 +189,171 @@ export type MessageStore = ReturnType<typeof createMessageStore>;
 /** What makes a retry the same message. */
 export type SentBody = Pick<NewMessage, 'id' | 'message' | 'personalityContext'>;
 
-type Sent = Pick<NewMessage, 'personalityContext'>;
-const isDefault = ({ personalityContext }: Sent) => personalityContext === undefined;
-const contextParam = ({ personalityContext }: Sent) =>
-  personalityContext ? JSON.stringify(personalityContext) : null;
+const value = (name: string) => sql.placeholder(name);
+const ofUser = eq(chatHistory.userId, value('userId'));
+const isIt = one(value('userId'), value('id'));
+const isGone = tombstone(value('userId'), value('id'));
 
-/** Whether a message is the same does not depend on what the user's personality is by now. */
-function existingStatement(db: QueryBuilder, userId: string, body: SentBody) {
-  const { hasDefaultContext, personalityContext } = chatHistory;
-  const same = sql<boolean>`${chatHistory.message} = ${body.message} and case
-    when ${isDefault(body)}::boolean then ${hasDefaultContext} or ${personalityContext} is null
-    else not ${hasDefaultContext}
-      and ${personalityContext} is not distinct from ${contextParam(body)}::jsonb
-    end`;
-  return db.select({ row: columns, same }).from(chatHistory).where(one(userId, body.id));
+const readRow = readerOf(columns);
+const selectOne = once<{ userId: string; id: string }>(
+  build.select(columns).from(chatHistory).where(isIt),
+);
+
+const selectSeq = once<{ userId: string }>(
+  build
+    .select({ seq: chatCounters.seq })
+    .from(chatCounters)
+    .where(eq(chatCounters.userId, value('userId'))),
+);
+
+const seqStatement = (userId: string) =>
+  selectSeq({ userId }, ([values]) => BigInt((values?.[0] as string | undefined) ?? 0));
+
+/** Whose context a message has: its user's, whatever that is then, or the one it brings. */
+function contextOf({ personalityContext }: SentBody) {
+  return {
+    isDefault: personalityContext === undefined,
+    context: personalityContext ? JSON.stringify(personalityContext) : null,
+  };
 }
 
-function deletedStatement(db: QueryBuilder, userId: string, id: string) {
-  return db.select({ id: chatDeletions.id }).from(chatDeletions).where(tombstone(userId, id));
-}
+type WithContext = ReturnType<typeof contextOf> & { readonly userId: string };
+
+const insertOne = once<NewMessage & WithContext>(sql`
+  with created as (
+    insert into ${chatHistory}
+      (user_id, id, message, personality_context, has_default_context, mood, mood_score, status)
+    select asked.user_id, ${value('id')}::uuid, ${value('message')},
+      case when asked.is_default then personality else ${value('context')}::jsonb end,
+      asked.is_default and personality is not null, ${value('mood')}::chat_mood,
+      ${value('moodScore')}::float8, 'PENDING'
+    from (select ${value('userId')}::uuid as user_id, ${value('isDefault')}::boolean as is_default) as asked
+      left join ${chatPersonalities} using (user_id)
+    where not exists (select from ${chatHistory} where ${isIt})
+      and not exists (select from ${chatDeletions} where ${isGone})
+    returning user_id, id
+  )
+  insert into ${chatReplyLeases} (user_id, message_id, token, expires_at)
+  select user_id, id, ${value('token')}::uuid, ${inMs(value('leaseMs'))} from created
+  returning message_id`);
+
+/** Answers whether it has stored the message. */
+const insertStatement = (userId: string, message: NewMessage) =>
+  insertOne({ ...message, ...contextOf(message), userId }, (rows) => rows.length > 0);
+
+const { hasDefaultContext, personalityContext } = chatHistory;
+const selectExisting = once<SentBody & WithContext>(
+  build
+    .select({
+      ...columns,
+      // Whether a message is the same does not depend on what the user's personality is by now.
+      same: sql`${chatHistory.message} = ${value('message')} and case
+        when ${value('isDefault')}::boolean then ${hasDefaultContext} or ${personalityContext} is null
+        else not ${hasDefaultContext}
+          and ${personalityContext} is not distinct from ${value('context')}::jsonb
+        end`,
+    })
+    .from(chatHistory)
+    .where(isIt),
+);
+
+const existingStatement = (userId: string, body: SentBody) =>
+  selectExisting({ ...body, ...contextOf(body), userId }, ([values]) =>
+    values ? { row: readRow(values), same: values.at(-1) === true } : undefined,
+  );
+
+const selectDeleted = once<{ userId: string; id: string }>(
+  build.select({ id: chatDeletions.id }).from(chatDeletions).where(isGone),
+);
+
+const deletedStatement = (userId: string, id: string) =>
+  selectDeleted({ userId, id }, (rows) => rows.length > 0);
 
 function stored(
   found: { row: MessageRow; same: boolean } | undefined,
-  deleted: boolean,
+  isDeleted: boolean,
 ): Stored | undefined {
-  if (deleted) return { kind: 'deleted' };
+  if (isDeleted) return { kind: 'deleted' };
   return found && { kind: found.same ? 'existing' : 'different', row: found.row };
-}
-
-function seqStatement(db: QueryBuilder, userId: string) {
-  return db
-    .select({ seq: chatCounters.seq })
-    .from(chatCounters)
-    .where(eq(chatCounters.userId, userId));
 }
 
 /**
  * Messages and tombstones in one statement: two would see two moments, and a change committed between
  * them could be passed over.
  */
-function changesStatement(db: QueryBuilder, userId: string, after: bigint, limit: number) {
-  const changed = unionAll(
-    db
-      .select({ seq: chatHistory.seq, id: chatHistory.id })
-      .from(chatHistory)
-      .where(and(eq(chatHistory.userId, userId), gt(chatHistory.seq, after)))
-      .orderBy(chatHistory.seq)
-      .limit(limit),
-    db
-      .select({ seq: chatDeletions.seq, id: chatDeletions.id })
-      .from(chatDeletions)
-      .where(and(eq(chatDeletions.userId, userId), gt(chatDeletions.seq, after)))
-      .orderBy(chatDeletions.seq)
-      .limit(limit),
-  )
-    .orderBy(sql`seq`)
-    .limit(limit)
-    .as('changed');
-  return db
-    .select({ current: chatCounters.seq, seq: changed.seq, id: changed.id, row: columns })
+const changed = unionAll(
+  build
+    .select({ seq: chatHistory.seq, id: chatHistory.id })
+    .from(chatHistory)
+    .where(and(ofUser, gt(chatHistory.seq, value('after'))))
+    .orderBy(chatHistory.seq)
+    .limit(value('limit')),
+  build
+    .select({ seq: chatDeletions.seq, id: chatDeletions.id })
+    .from(chatDeletions)
+    .where(and(eq(chatDeletions.userId, value('userId')), gt(chatDeletions.seq, value('after'))))
+    .orderBy(chatDeletions.seq)
+    .limit(value('limit')),
+)
+  .orderBy(sql`seq`)
+  .limit(value('limit'))
+  .as('changed');
+const selectChanges = once<{ userId: string; after: bigint; limit: number }>(
+  build
+    .select({
+      current: chatCounters.seq,
+      changedSeq: changed.seq,
+      changedId: changed.id,
+      ...columns,
+    })
     .from(chatCounters)
     .leftJoinLateral(changed, sql`true`)
-    .leftJoin(chatHistory, one(userId, changed.id))
-    .where(eq(chatCounters.userId, userId))
-    .orderBy(changed.seq);
+    .leftJoin(chatHistory, one(value('userId'), changed.id))
+    .where(eq(chatCounters.userId, value('userId')))
+    .orderBy(changed.seq),
+);
+
+const ID = Object.keys(columns).indexOf('id');
+
+/** The counter, the change's number and id, then the message's columns, in each row; nulls for what is not there. */
+function readChanges(rows: readonly unknown[][]): Changes {
+  const changes = rows
+    .filter(([, seq]) => seq !== null)
+    .map((values) => ({
+      seq: BigInt(values[1] as string),
+      id: values[2] as string,
+      row: values[3 + ID] === null ? null : readRow(values, 3),
+    }));
+  return { seq: BigInt((rows[0]?.[0] as string | undefined) ?? 0), changes };
 }
+
+const runningText = {
+  id: chatHistory.id,
+  seq: chatHistory.seq,
+  response: chatHistory.response,
+};
+const readText = readerOf(runningText);
+const selectRunning = once<{ userId: string }>(
+  build
+    .select(runningText)
+    .from(chatReplyLeases)
+    .innerJoin(chatHistory, one(value('userId'), chatReplyLeases.messageId))
+    .where(eq(chatReplyLeases.userId, value('userId'))),
+);
+
+const turn = { message: chatHistory.message, response: chatHistory.response };
+const readTurn = readerOf(turn);
+const selectTurns = once<Position & { userId: string; limit: number }>(
+  build
+    .select(turn)
+    .from(chatHistory)
+    .where(
+      and(
+        ofUser,
+        olderThan({ createdAt: value('createdAt'), id: value('id') }),
+        sql`${chatHistory.response} <> ''`,
+      ),
+    )
+    .orderBy(sql`${chatHistory.createdAt} desc, ${chatHistory.id} desc`)
+    .limit(value('limit')),
+);

@@ -1,12 +1,13 @@
-import { and, eq, type Placeholder, sql } from 'drizzle-orm';
-import { QueryBuilder } from 'drizzle-orm/pg-core';
+import { and, eq, sql } from 'drizzle-orm';
 import type { Prepared } from './database.ts';
 import { chatCounters, chatHistory, type MessageRow } from './schema.ts';
 import {
+  build,
   type Exchange,
   exchangeOf,
   newerThan,
   olderThan,
+  once,
   type Place,
   type Position,
   SHOWN,
@@ -87,35 +88,25 @@ interface Values {
 }
 
 const value = (name: keyof Values) => sql.placeholder(name);
-const nameOf = (param: unknown) => (param as Placeholder<keyof Values>).name;
 
-const ID = SHOWN.findIndex(([name]) => name === 'id');
+const ID = SHOWN.indexOf('id');
 
 /** One page and the user's `seq` in one statement. */
 export function pageStatement(userId: string, query: PageQuery): Prepared<Page> {
-  return {
-    ...filledIn(BUILT[query.towards], {
-      ...valuesOf(userId, query),
-      ...(query.place ?? DIRECTIONS[query.towards].start),
-      limit: query.size + 1,
-      offset: query.offset ?? 0,
-    }),
-    read: (found) => pageOf(userId, found, query),
+  const values = {
+    ...valuesOf(userId, query),
+    ...(query.place ?? DIRECTIONS[query.towards].start),
+    limit: query.size + 1,
+    offset: query.offset ?? 0,
   };
+  return STATEMENTS[query.towards](values, (found) => pageOf(userId, found, query));
 }
 
 /** The same for an exchange with what is around it; it finds out itself where that stands. */
 export function aroundStatement(userId: string, query: AroundQuery): Prepared<Around | undefined> {
   const { id, newer, older } = query;
-  return {
-    ...filledIn(BUILT.around, {
-      ...valuesOf(userId, query),
-      id,
-      newer: newer + 1,
-      older: older + 1,
-    }),
-    read: (found) => aroundOf(userId, found, query),
-  };
+  const values = { ...valuesOf(userId, query), id, newer: newer + 1, older: older + 1 };
+  return STATEMENTS.around(values, (found) => aroundOf(userId, found, query));
 }
 
 /**
@@ -132,11 +123,6 @@ function valuesOf(userId: string, { from, to, moods, hasPersonalityContext }: Fi
   };
 }
 
-const filledIn = ({ text, names }: (typeof BUILT)['older'], values: Values) => ({
-  sql: text,
-  params: names.map((name) => values[name]),
-});
-
 const ofUser = eq(chatHistory.userId, value('userId'));
 const isIt = and(ofUser, eq(chatHistory.id, value('id')));
 const fits = and(
@@ -151,13 +137,12 @@ const found: Place = {
   id: value('id'),
 };
 
-/** The statements are built once: for Drizzle that takes as long as for PostgreSQL to answer them. */
-const BUILT = {
+const STATEMENTS = {
   older: withSeq(stretch('older', given, 'limit').offset(value('offset')).as('page')),
   newer: withSeq(stretch('newer', given, 'limit').offset(value('offset')).as('page')),
   around: withSeq(
     stretch('newer', found, 'newer')
-      .unionAll(new QueryBuilder().select(shown).from(chatHistory).where(and(isIt, fits)))
+      .unionAll(build.select(shown).from(chatHistory).where(and(isIt, fits)))
       .unionAll(stretch('older', found, 'older'))
       .as('page'),
   ),
@@ -166,7 +151,7 @@ const BUILT = {
 /** The rows next to a place. One more than asked for tells whether there are more. */
 function stretch(towards: PageQuery['towards'], place: Place, limit: keyof Values) {
   const { beyond, order } = DIRECTIONS[towards];
-  return new QueryBuilder()
+  return build
     .select(shown)
     .from(chatHistory)
     .where(and(ofUser, beyond(place), fits))
@@ -175,15 +160,15 @@ function stretch(towards: PageQuery['towards'], place: Place, limit: keyof Value
 }
 
 function withSeq(page: ReturnType<ReturnType<typeof stretch>['as']>) {
-  const row = Object.fromEntries(SHOWN.map(([name]) => [name, page[name]]));
-  const { sql: text, params } = new QueryBuilder()
-    .select({ current: chatCounters.seq, ...row })
-    .from(chatCounters)
-    .leftJoinLateral(page, sql`true`)
-    .where(eq(chatCounters.userId, value('userId')))
-    .orderBy(sql`${page.createdAt} desc, ${page.id} desc`)
-    .toSQL();
-  return { text, names: params.map(nameOf) };
+  const row = Object.fromEntries(SHOWN.map((name) => [name, page[name]]));
+  return once<Values>(
+    build
+      .select({ current: chatCounters.seq, ...row })
+      .from(chatCounters)
+      .leftJoinLateral(page, sql`true`)
+      .where(eq(chatCounters.userId, value('userId')))
+      .orderBy(sql`${page.createdAt} desc, ${page.id} desc`),
+  );
 }
 
 type Rows = readonly unknown[][];

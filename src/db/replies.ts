@@ -1,7 +1,7 @@
 import { and, desc, eq, inArray, lt, sql } from 'drizzle-orm';
 import type { Claims, Database } from './database.ts';
 import { chatHistory, chatReplyLeases, type MessageRow } from './schema.ts';
-import { columns, inMs, leaseOf, one, openHistory } from './statements.ts';
+import { build, columns, inMs, leaseOf, once, one, openHistory, readerOf } from './statements.ts';
 
 export interface ReplyOutcome {
   readonly status: 'COMPLETE' | 'STOPPED' | 'FAILED';
@@ -20,23 +20,10 @@ export function createReplyStore(database: Database) {
   return {
     /** Notes the text so far; false when the generation has lost its lease. */
     async progress(claims: Claims, id: string, token: string, response: string): Promise<boolean> {
-      const [rows] = await database.asUser(claims, (db) => [
-        db
-          .update(chatHistory)
-          .set({ response, status: 'STREAMING' })
-          .from(chatReplyLeases)
-          .where(
-            and(
-              one(claims.sub, id),
-              // Waiting for finish() to commit, this statement looks again at the message, but not at
-              // the lease that finish() has deleted (READ COMMITTED, EvalPlanQual).
-              inArray(chatHistory.status, ['PENDING', 'STREAMING']),
-              leaseOf(claims.sub, id, token),
-            ),
-          )
-          .returning({ id: chatHistory.id }),
+      const [isKept] = await database.asUser(claims, () => [
+        noteProgress({ userId: claims.sub, id, token, response }, (rows) => rows.length > 0),
       ]);
-      return rows.length > 0;
+      return isKept;
     },
 
     /** Ends a reply; undefined when the generation has lost its lease (ended or deleted elsewhere). */
@@ -46,17 +33,13 @@ export function createReplyStore(database: Database) {
       token: string,
       outcome: ReplyOutcome,
     ): Promise<MessageRow | undefined> {
-      const [, rows] = await database.asUser(claims, (db) => [
-        openHistory(db),
-        db
-          .update(chatHistory)
-          .set(outcome)
-          .from(chatReplyLeases)
-          .where(and(one(claims.sub, id), leaseOf(claims.sub, id, token)))
-          .returning(columns),
-        db.delete(chatReplyLeases).where(leaseOf(claims.sub, id, token)),
+      const values = { userId: claims.sub, id, token };
+      const [, row] = await database.asUser(claims, () => [
+        openHistory,
+        endReply({ ...values, ...outcome }, ([found]) => found && readRow(found)),
+        deleteLease(values, () => undefined),
       ]);
-      return rows[0];
+      return row;
     },
 
     /**
@@ -71,7 +54,7 @@ export function createReplyStore(database: Database) {
       const expired = lt(chatReplyLeases.expiresAt, sql`clock_timestamp()`);
       const lease = and(leaseOf(claims.sub, reply.messageId, reply.token), expired);
       const [, , rows] = await database.asUser(claims, (db) => [
-        openHistory(db),
+        openHistory,
         // Held until the commit: renewed between the two others, it would outlive the reply's end, and who
         // writes the reply could end it once more.
         db
@@ -98,7 +81,7 @@ export function createReplyStore(database: Database) {
       leaseMs: number,
     ): Promise<MessageRow | undefined> {
       const [, restarted, rows] = await database.asUser(claims, (db) => [
-        openHistory(db),
+        openHistory,
         db.execute(sql`
           with restarted as (
             update ${chatHistory} set status = 'PENDING', response = '', failure = null
@@ -162,3 +145,46 @@ export function createReplyStore(database: Database) {
 }
 
 export type ReplyStore = ReturnType<typeof createReplyStore>;
+
+const value = (name: string) => sql.placeholder(name);
+const isIt = one(value('userId'), value('id'));
+const isLease = leaseOf(value('userId'), value('id'), value('token'));
+
+interface Lease {
+  readonly userId: string;
+  readonly id: string;
+  readonly token: string;
+}
+
+const noteProgress = once<Lease & { response: string }>(
+  build
+    .update(chatHistory)
+    .set({ response: sql`${value('response')}`, status: 'STREAMING' })
+    .from(chatReplyLeases)
+    .where(
+      and(
+        isIt,
+        // Waiting for finish() to commit, this statement looks again at the message, but not at
+        // the lease that finish() has deleted (READ COMMITTED, EvalPlanQual).
+        inArray(chatHistory.status, ['PENDING', 'STREAMING']),
+        isLease,
+      ),
+    )
+    .returning({ id: chatHistory.id }),
+);
+
+const readRow = readerOf(columns);
+const endReply = once<Lease & ReplyOutcome>(
+  build
+    .update(chatHistory)
+    .set({
+      status: sql`${value('status')}`,
+      response: sql`${value('response')}`,
+      failure: sql`${value('failure')}`,
+    })
+    .from(chatReplyLeases)
+    .where(and(isIt, isLease))
+    .returning(columns),
+);
+
+const deleteLease = once<Lease>(build.delete(chatReplyLeases).where(isLease));

@@ -1,9 +1,17 @@
-import { and, eq, type Placeholder, sql } from 'drizzle-orm';
-import { QueryBuilder } from 'drizzle-orm/pg-core';
+import { eq, sql } from 'drizzle-orm';
 import type { Prepared } from './database.ts';
 import type { PageQuery } from './pages.ts';
 import { chatCounters, chatHistory } from './schema.ts';
-import { type Exchange, exchangeOf, type Position, SHOWN, shown } from './statements.ts';
+import {
+  build,
+  type Exchange,
+  exchangeOf,
+  once,
+  one,
+  type Position,
+  SHOWN,
+  shown,
+} from './statements.ts';
 
 /** A text to look for, anywhere, as a part of a word too; compared as chatkeep.fold() folds it. */
 export type Needle = string;
@@ -57,7 +65,7 @@ export function searchStatement(userId: string, query: SearchQuery): Prepared<Se
   const place = query.place ?? START;
   const flags =
     query.hasPersonalityContext === undefined ? '{t,f}' : `{${query.hasPersonalityContext}}`;
-  const values: Values = {
+  const values = {
     userId,
     needles: arrayOf(query.needles),
     excluded: arrayOf(query.excluded),
@@ -72,11 +80,7 @@ export function searchStatement(userId: string, query: SearchQuery): Prepared<Se
     moods: arrayOf(query.moods ?? ALL_MOODS),
     flags,
   };
-  return {
-    sql: BUILT.text,
-    params: BUILT.names.map((name) => values[name]),
-    read: (found) => searchOf(userId, found, query),
-  };
+  return STATEMENT(values, (found) => searchOf(userId, found, query));
 }
 
 /** What differs from search to search. */
@@ -98,31 +102,24 @@ interface Values {
 
 const value = (name: keyof Values) => sql.placeholder(name);
 
-/** As the statements of pages.ts: built once. */
-const BUILT = built();
+const found = sql`chatkeep.search(
+  ${value('needles')}::text[], ${value('excluded')}::text[], ${value('within')}, ${value('order')},
+  ${value('size')}::int, ${value('createdAt')}::timestamptz, ${value('id')}::uuid, ${value('rank')}::int,
+  ${value('from')}::timestamptz, ${value('to')}::timestamptz,
+  ${value('moods')}::chat_mood[], ${value('flags')}::boolean[]) as hit`;
 
 /** chatkeep.search() finds the ids; what stands under them is read as the user. */
-function built() {
-  const found = sql`chatkeep.search(
-    ${value('needles')}::text[], ${value('excluded')}::text[], ${value('within')}, ${value('order')},
-    ${value('size')}::int, ${value('createdAt')}::timestamptz, ${value('id')}::uuid, ${value('rank')}::int,
-    ${value('from')}::timestamptz, ${value('to')}::timestamptz,
-    ${value('moods')}::chat_mood[], ${value('flags')}::boolean[]) as hit`;
-  const { sql: text, params } = new QueryBuilder()
+const STATEMENT = once<Values>(
+  build
     .select({ current: chatCounters.seq, rank: sql`hit.rank`, ...shown })
     .from(chatCounters)
     .leftJoin(found, sql`true`)
-    .leftJoin(
-      chatHistory,
-      and(eq(chatHistory.userId, value('userId')), eq(chatHistory.id, sql`hit.id`)),
-    )
+    .leftJoin(chatHistory, one(value('userId'), sql`hit.id`))
     .where(eq(chatCounters.userId, value('userId')))
-    .orderBy(sql`hit.rank, hit.created_at desc, hit.id desc`)
-    .toSQL();
-  return { text, names: params.map((param) => (param as Placeholder<keyof Values>).name) };
-}
+    .orderBy(sql`hit.rank, hit.created_at desc, hit.id desc`),
+);
 
-const ID = 2 + SHOWN.findIndex(([name]) => name === 'id');
+const ID = 2 + SHOWN.indexOf('id');
 
 /** What the statement has found: the counter, the rank, then the row's columns, in each row. */
 function searchOf(userId: string, found: readonly unknown[][], { size }: SearchQuery): SearchFound {

@@ -2,15 +2,61 @@ import {
   type AnyColumn,
   and,
   eq,
+  type GetColumnData,
   getTableColumns,
-  type Placeholder,
+  is,
+  Param,
+  Placeholder,
   type SQL,
+  type SQLWrapper,
   sql,
 } from 'drizzle-orm';
-import type { QueryBuilder } from './database.ts';
+import { PgDialect } from 'drizzle-orm/pg-core';
+import { drizzle } from 'drizzle-orm/pg-proxy';
+import type { Prepared, QueryBuilder } from './database.ts';
 import { chatDeletions, chatHistory, chatReplyLeases, type MessageRow } from './schema.ts';
 
-/* What the statements of messages.ts and replies.ts are made of. */
+/* What the statements over a user's history are made of. */
+
+/** Only builds statements: what is sent goes through a `Database`. */
+export const build: QueryBuilder = drizzle(() => Promise.reject(new Error('Only builds.')));
+
+/**
+ * A statement that is built once, since for Drizzle that takes as long as for PostgreSQL to answer it. What
+ * differs from time to time are placeholders, whose values go to PostgreSQL as they are given.
+ */
+export function once<V extends object>(query: SQLWrapper) {
+  const { sql: text, params } = new PgDialect().sqlToQuery(query.getSQL());
+  const fill = params.map((param) => {
+    if (is(param, Placeholder)) return (values: V) => values[param.name as keyof V];
+    // Of a column that is set.
+    if (is(param, Param) && is(param.value, Placeholder)) {
+      const { encoder, value } = param;
+      return (values: V) => encoder.mapToDriverValue(values[value.name as keyof V]);
+    }
+    return () => param;
+  });
+  return <T>(values: V, read: (rows: readonly unknown[][]) => T): Prepared<T> => ({
+    sql: text,
+    params: fill.map((valueIn) => valueIn(values)),
+    read,
+  });
+}
+
+/** Reads some columns of a row, where their values begin at a place in it. */
+export function readerOf<C extends Readonly<Record<string, AnyColumn>>>(selected: C) {
+  const entries = Object.entries(selected);
+  type Row = { -readonly [K in keyof C]: GetColumnData<C[K]> };
+  return (values: readonly unknown[], begin = 0): Row => {
+    const row: Record<string, unknown> = {};
+    for (let i = 0; i < entries.length; i += 1) {
+      const [name, column] = entries[i] as (typeof entries)[number];
+      const value = values[begin + i];
+      row[name] = value === null ? null : column.mapFromDriverValue(value);
+    }
+    return row as Row;
+  };
+}
 
 /** A place in the history; `createdAt` as PostgreSQL prints it, in microseconds. */
 export interface Position {
@@ -28,36 +74,34 @@ export const columns = getTableColumns(chatHistory);
 const { userId: _, seq: __, replySeq: ___, hasDefaultContext: ____, ...ofExchange } = columns;
 /** What is read of an exchange: each value costs something, be it asked for or not. */
 export const shown = ofExchange;
-export const SHOWN = Object.entries(shown) as [keyof typeof shown, AnyColumn][];
+export const SHOWN = Object.keys(shown) as (keyof typeof shown)[];
+
+const readShown = readerOf(shown);
 
 /** An exchange from a row's values, where those of SHOWN begin at a place. */
-export function exchangeOf(userId: string, values: readonly unknown[], begin: number): Exchange {
-  const row: Record<string, unknown> = { userId };
-  for (let i = 0; i < SHOWN.length; i += 1) {
-    const [name, column] = SHOWN[i] as (typeof SHOWN)[number];
-    const value = values[begin + i];
-    row[name] = value === null ? null : column.mapFromDriverValue(value);
-  }
-  return row as Exchange;
-}
+export const exchangeOf = (userId: string, values: readonly unknown[], begin: number): Exchange =>
+  Object.assign(readShown(values, begin), { userId });
 
 /** First statement of every change: see chatkeep.open_history() in drizzle/. */
-export const openHistory = (db: QueryBuilder) => db.execute(sql`select chatkeep.open_history()`);
+export const openHistory = once(sql`select chatkeep.open_history()`)({}, () => undefined);
 
-export const one = (userId: string, id: string | AnyColumn | SQL) =>
+/** Where a value is put in. */
+type Given = string | Placeholder;
+
+export const one = (userId: Given, id: Given | AnyColumn | SQL) =>
   and(eq(chatHistory.userId, userId), eq(chatHistory.id, id));
 
-export const tombstone = (userId: string, id: string) =>
+export const tombstone = (userId: Given, id: Given) =>
   and(eq(chatDeletions.userId, userId), eq(chatDeletions.id, id));
 
-export const leaseOf = (userId: string, id: string, token: string) =>
+export const leaseOf = (userId: Given, id: Given, token: Given) =>
   and(
     eq(chatReplyLeases.userId, userId),
     eq(chatReplyLeases.messageId, id),
     eq(chatReplyLeases.token, token),
   );
 
-export const inMs = (ms: number) =>
+export const inMs = (ms: number | Placeholder) =>
   sql<string>`clock_timestamp() + ${ms} * interval '1 millisecond'`;
 
 /*

@@ -17,7 +17,7 @@ export function createUserStore(database: Database) {
     /** Adds the user of a verified token on first use (not on Supabase, which has its own sign-up). */
     async register(claims: Claims): Promise<UserRow | undefined> {
       const [, viewer, personality] = await database.asUser(claims, (db) => [
-        openHistory(db),
+        openHistory,
         viewerStatement(db),
         personalityStatement(db, claims.sub),
       ]);
@@ -29,7 +29,7 @@ export function createUserStore(database: Database) {
       // As text: Drizzle stumbles over an object without a prototype, as literals in a document are.
       const value = sql`${JSON.stringify(personality)}::jsonb`;
       const [, , viewer, stored] = await database.asUser(claims, (db) => [
-        openHistory(db),
+        openHistory,
         personality === null
           ? db.delete(chatPersonalities).where(eq(chatPersonalities.userId, claims.sub))
           : db
