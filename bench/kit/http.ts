@@ -27,6 +27,12 @@ export const PAGE_OF_POSTGRAPHILE = `query Page($first: Int!, $offset: Int) {
 
 export const PAGE_SIZE = 50;
 
+/** Pages that are no larger than what is measured, each another one to a cache. */
+export const OTHER_PAGES = Array.from({ length: 9 * 10 }, (_, n) => ({
+  first: PAGE_SIZE - 1 - (n % 9),
+  offset: Math.floor(n / 9),
+}));
+
 /** Answers as soon as the message is stored. */
 export const SEND = `mutation Send($message: String!) {
   sendMessage(input: { message: $message, awaitReply: false }) { message { id status } }

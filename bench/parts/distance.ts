@@ -1,6 +1,7 @@
 import { startGate } from '../../test/kit/gate.ts';
 import type { Bench, Report } from '../kit/bench.ts';
 import { createFigures } from '../kit/figures.ts';
+import { OTHER_PAGES } from '../kit/http.ts';
 import { openStage, type Side } from '../kit/stage.ts';
 
 /** There and back. */
@@ -16,8 +17,10 @@ const CONTESTANTS: Readonly<Record<string, string>> = {
 
 /** Pages that nobody has asked for: so many a contestant, round and number of connections. */
 const COLD = 60;
-/** Opens the connections to PostgreSQL, each of which takes some round trips by itself. */
+/** Who open the connections to PostgreSQL, each of which takes some round trips by itself. */
 const WARM = 40;
+/** So many other pages of theirs are missed before misses are measured. */
+const WARM_UP_PAGES = 5;
 const MESSAGES = 60;
 
 const nameOf = (connections: number) =>
@@ -50,10 +53,23 @@ export async function distance(bench: Bench): Promise<Report> {
   };
   const figures = createFigures({ [`${nameOf(1)}: p50`]: { value: 25 } });
   bench.progress('opening connections');
-  for (const side of stage.sides) await ask(side, WARM, Math.max(...CONNECTIONS));
+  const most = Math.max(...CONNECTIONS);
+  const warmUps = new Map<Side, () => Promise<void>>();
+  for (const side of stage.sides) {
+    const given = { as: side.as, url: side.url, from: next, users: WARM, connections: most };
+    const others = [...OTHER_PAGES];
+    await ask(side, WARM, most);
+    warmUps.set(side, async () => {
+      for (const other of others.splice(0, WARM_UP_PAGES)) {
+        await load.ask('once', { ...given, ...other });
+      }
+    });
+  }
   for (const connections of CONNECTIONS) {
     const name = nameOf(connections);
     await stage.inTurn(name, stage.sides, async (side) => {
+      // Right before, as for the misses of the part history.
+      await warmUps.get(side)?.();
       const { p50, p99 } = await ask(side, COLD, connections);
       figures.add(`${name}: p50`, 'ms', side.as, p50);
       figures.add(`${name}: p99`, 'ms', side.as, p99);

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bench, Report, Target } from '../kit/bench.ts';
 import { createFigures } from '../kit/figures.ts';
-import { PAGE_SIZE } from '../kit/http.ts';
+import { OTHER_PAGES } from '../kit/http.ts';
 import type { Remote } from '../kit/remote.ts';
 import { linesOf } from '../kit/report.ts';
 import { openStage, type Side, type Stage } from '../kit/stage.ts';
@@ -33,12 +33,6 @@ const MESSAGES = 60;
 const WARM_UP_S = 1;
 /** So many other pages of each of WARM's users are missed before misses are measured. */
 const WARM_UP_PAGES = 20;
-/** Pages that are no larger than what is measured, each another one to a cache. */
-const OTHER_PAGES = Array.from({ length: 9 * 10 }, (_, n) => ({
-  first: PAGE_SIZE - 1 - (n % 9),
-  offset: Math.floor(n / 9),
-}));
-
 const HIT = 'history hit: requests a second';
 const MISS = 'history miss: requests a second';
 
