@@ -28,8 +28,7 @@ afterAll(async () => {
   await admin.end();
 });
 
-const openLane = (url: string) =>
-  Lane.open({ url, prepare: true, connectTimeoutMs: 2_000, transactionTimeoutMs: 10_000 });
+const openLane = (url: string) => Lane.open({ url, prepare: true, connectTimeoutMs: 2_000 });
 
 const who = sql`select current_user as role, auth.uid() as id, pg_backend_pid() as pid`;
 

@@ -14,12 +14,7 @@ export interface LaneOptions {
   readonly prepare: boolean;
   /** How long opening may take, in ms. */
   readonly connectTimeoutMs: number;
-  /** After so many ms PostgreSQL ends a transaction by itself, from version 17 on. */
-  readonly transactionTimeoutMs: number;
 }
-
-/** The first version that has transaction_timeout. */
-const POSTGRES_17 = 170_000;
 
 // Drizzle encodes and decodes these itself; postgres.js would cut timestamps to milliseconds and
 // encode JSON a second time (drizzle-orm does the same in its own postgres-js driver).
@@ -41,7 +36,6 @@ export class Lane {
   #lose: () => void = () => {};
   readonly #sql: postgres.Sql;
   #socket: net.Socket | undefined;
-  #begin = 'begin';
 
   private constructor(options: LaneOptions) {
     this.#sql = postgres(options.url, {
@@ -72,13 +66,7 @@ export class Lane {
   static async open(options: LaneOptions): Promise<Lane> {
     const lane = new Lane(options);
     try {
-      const [server] = await lane.#sql`
-        select current_setting('server_version_num')::int as version`;
-      // A process that is frozen in the middle of a transaction would hold its locks for as long. Waiting for
-      // the values of a statement that it has just described, it is not even idle to PostgreSQL.
-      if (server?.['version'] >= POSTGRES_17) {
-        lane.#begin = `begin; set local transaction_timeout = ${options.transactionTimeoutMs}`;
-      }
+      await lane.#sql`select 1`;
       return lane;
     } catch (error) {
       lane.destroy();
@@ -100,7 +88,7 @@ export class Lane {
     const lost = new Promise<undefined>((resolve) => {
       this.#lose = () => resolve(undefined);
     });
-    const begin = this.#send({ sql: this.#begin, params: [], rows: 'objects' });
+    const begin = this.#send({ sql: 'begin', params: [], rows: 'objects' });
     const sent = statements.map((statement) => this.#send(statement));
     const commit = this.#send({ sql: 'commit', params: [], rows: 'objects' });
     const settled = Promise.allSettled([begin, ...sent, commit]);
@@ -117,7 +105,7 @@ export class Lane {
   #send(statement: Statement): Promise<unknown[]> {
     // With parameters or not, everything but BEGIN and COMMIT is prepared: one round trip each
     // (drizzle-team/drizzle-orm#6096).
-    const simple = statement.sql === this.#begin || statement.sql === 'commit';
+    const simple = statement.sql === 'begin' || statement.sql === 'commit';
     const query = this.#sql.unsafe(
       statement.sql,
       [...statement.params] as never[],

@@ -46,7 +46,7 @@ export async function chatHistory(
   const after = decodeCursor(viewer.sub, 'after', args.after);
   const before = decodeCursor(viewer.sub, 'before', args.before);
   const page = await historyPage(context.services.messages, viewer, { ...args, after, before });
-  return connection(page, () => page.rows.map(edgeOf), context);
+  return connection(page, edgeOf, context);
 }
 
 export async function searchChats(
@@ -57,17 +57,19 @@ export async function searchChats(
   const byRelevance = args.orderBy === 'RELEVANCE';
   const after = decodeHitCursor(viewer.sub, 'after', args.after, byRelevance);
   const page = await searchPage(context.services.messages, viewer, { ...args, after });
-  const edges = () =>
-    page.hits.map((hit) => ({
+  const edgeOfHit = (row: Exchange, i: number): SearchEdge => {
+    const hit = page.hits[i] as SearchHit;
+    return {
       ...hit,
-      node: hit.row,
+      node: row,
       get cursor() {
         return byRelevance || hit.approximate
-          ? encodeRankedCursor(viewer.sub, { ...hit.row, ...hit })
-          : placeOf(hit.row);
+          ? encodeRankedCursor(viewer.sub, { ...row, ...hit })
+          : placeOf(row);
       },
-    }));
-  return { ...connection(page, edges, context), understood: page.understood };
+    };
+  };
+  return { ...connection(page, edgeOfHit, context), understood: page.understood };
 }
 
 // A cursor has a checksum: made for who asks for it.
@@ -80,14 +82,18 @@ const edgeOf = (row: Exchange): Edge => ({
 
 function connection<E extends Edge>(
   { rows, seq, hasNext, hasPrevious }: Page,
-  edgesOf: () => readonly E[],
+  edgeAt: (row: Exchange, i: number) => E,
   context: Context,
 ): Connection<E> {
   const settled = rows.every(({ status }) => status !== 'PENDING' && status !== 'STREAMING');
   context.page = { seq, settled };
+  const cursorAt = (i: number): string | null => {
+    const row = rows[i];
+    return row ? edgeAt(row, i).cursor : null;
+  };
   return {
     get edges() {
-      return edgesOf();
+      return rows.map(edgeAt);
     },
     nodes: rows,
     seq,
@@ -95,10 +101,10 @@ function connection<E extends Edge>(
       hasNextPage: hasNext,
       hasPreviousPage: hasPrevious,
       get startCursor() {
-        return edgesOf()[0]?.cursor ?? null;
+        return cursorAt(0);
       },
       get endCursor() {
-        return edgesOf().at(-1)?.cursor ?? null;
+        return cursorAt(rows.length - 1);
       },
     },
   };
