@@ -5,7 +5,6 @@ import {
   type GetColumnData,
   getTableColumns,
   is,
-  Param,
   Placeholder,
   type SQL,
   type SQLWrapper,
@@ -27,18 +26,12 @@ export const build: QueryBuilder = drizzle(() => Promise.reject(new Error('Only 
  */
 export function once<V extends object>(query: SQLWrapper) {
   const { sql: text, params } = new PgDialect().sqlToQuery(query.getSQL());
-  const fill = params.map((param) => {
-    if (is(param, Placeholder)) return (values: V) => values[param.name as keyof V];
-    // Of a column that is set.
-    if (is(param, Param) && is(param.value, Placeholder)) {
-      const { encoder, value } = param;
-      return (values: V) => encoder.mapToDriverValue(values[value.name as keyof V]);
-    }
-    return () => param;
-  });
+  const names = params.map((param) =>
+    is(param, Placeholder) ? (param.name as keyof V) : undefined,
+  );
   return <T>(values: V, read: (rows: readonly unknown[][]) => T): Prepared<T> => ({
     sql: text,
-    params: fill.map((valueIn) => valueIn(values)),
+    params: names.map((name, i) => (name === undefined ? params[i] : values[name])),
     read,
   });
 }
