@@ -33,6 +33,7 @@ const MESSAGES = 60;
 const WARM_UP_S = 1;
 /** So many other pages of each of WARM's users are missed before misses are measured. */
 const WARM_UP_PAGES = 20;
+
 const HIT = 'history hit: requests a second';
 const MISS = 'history miss: requests a second';
 
